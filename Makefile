@@ -1,0 +1,29 @@
+# Everything is done by dev/cli.py; each target does all set-up it needs by itself.
+PYTHON ?= python3
+export ARGS PORT WORKERS DB SUITES ODOO_HOME
+
+.PHONY: help run smoke test suites bench shell psql hold setup lint clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run        Odoo with demo data, and a page with the mails and SMS it sends"
+	@echo "                (PORT=8069; WORKERS=2 for several processes)"
+	@echo "make test       the tests (ARGS=\"tests/test_x.py -k word\" chooses)"
+	@echo "make suites     Odoo's own tests with the module installed (SUITES=\"sms portal\")"
+	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
+	@echo "make bench      what it costs, into build/bench.json"
+	@echo "make lint       style and static checks"
+	@echo "make shell      Odoo's shell on the demo database (DB=... for another)"
+	@echo "make psql       psql, likewise"
+	@echo "make hold       keep PostgreSQL running, for work by hand"
+	@echo "make setup      only the set-up that the targets above do by themselves"
+	@echo "make clean      remove this checkout's databases and build/"
+	@echo "make distclean  remove the downloads and the private PostgreSQL, too"
+	@echo
+	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
+
+run smoke test suites bench shell psql hold setup clean distclean:
+	@$(PYTHON) dev/cli.py $@
+
+lint:
+	@dev/lint

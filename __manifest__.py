@@ -1,0 +1,25 @@
+{
+    "name": "Secure Messaging",
+    "summary": "Confidential messages to contacts, behind a link and a PIN",
+    "version": "19.0.1.0.0",
+    "category": "Productivity/Discuss",
+    "license": "LGPL-3",
+    "author": "Secure Messaging for Odoo contributors",
+    "depends": [
+        "portal",
+        "sms",
+        "calendar_sms",
+        "base_automation",
+    ],
+    "external_dependencies": {"python": ["phonenumbers"]},
+    "data": [
+        "security/secure_messaging_groups.xml",
+        "security/ir.model.access.csv",
+        "security/secure_messaging_rules.xml",
+        "data/ir_sequence.xml",
+        "views/notification_templates.xml",
+    ],
+    "post_init_hook": "post_init_hook",
+    "application": True,
+    "installable": True,
+}

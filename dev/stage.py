@@ -1,0 +1,131 @@
+"""What smoke.py and bench.py have in their hands: the running servers, seen from
+outside. `make smoke` and `make bench` start them and stop them."""
+
+import json
+import os
+import subprocess
+import time
+import xmlrpc.client
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from pathlib import Path
+
+
+class Stage:
+    """The running servers of one `make smoke` or `make bench`."""
+
+    def __init__(self, facts):
+        """Take over what the ground wrote down about them."""
+        self.base_url = facts["base_url"]
+        self.mailroom_url = facts["mailroom_url"]
+        self.database = facts["database"]
+        self.odoo_log = Path(facts["odoo_log"])
+        self.odoo_pid = facts["odoo_pid"]
+        self.mail_folder = Path(facts["mail_folder"])
+        self.sms_file = Path(facts["sms_file"])
+        self.filestore = Path(facts["filestore"])
+        self.data_dir = Path(facts["data_dir"])
+        self.run_folder = Path(facts["run_folder"])
+        self.build_folder = Path(facts["build_folder"])
+        self.checkout = Path(facts["checkout"])
+        self.chromium = facts["chromium"]
+        self._config = facts["config"]
+        self._odoo = facts["odoo_command"]
+
+    @classmethod
+    def here(cls):
+        """Return the stage this script was started on."""
+        return cls(json.loads(Path(os.environ["SM_STAGE"]).read_text()))
+
+    def mails(self):
+        """Return the received mails, oldest first, as email messages."""
+        files = sorted(self.mail_folder.glob("*.eml"))
+        return [message_from_bytes(f.read_bytes(), policy=policy.default) for f in files]
+
+    def envelopes(self):
+        """Return who each mail was really addressed to: {"from": ..., "to": [...]}."""
+        files = sorted(self.mail_folder.glob("*.json"))
+        return [json.loads(file.read_text()) for file in files]
+
+    def sms(self):
+        """Return the received SMS, oldest first: number, content, uuid, time."""
+        return [json.loads(line) for line in self.sms_file.read_text().splitlines()]
+
+    def wait_for(self, what, found, seconds=90):
+        """Wait until `found()` returns something true, and return that."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            result = found()
+            if result:
+                return result
+            time.sleep(0.2)
+        raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+    def odoo(self, code):
+        """Run Python in Odoo's shell, with `env`; committed when it ends well.
+        Returns what the code left in `result` (anything JSON can hold)."""
+        mark = "@@result@@"
+        wrapped = (
+            "import json\nresult = None\n"
+            f"exec(compile({code!r}, '<stage.odoo>', 'exec'))\n"
+            f"env.cr.commit()\nprint({mark!r} + json.dumps(result, default=str))"
+        )
+        done = subprocess.run(
+            [*self._odoo, "shell", "-c", self._config, "--no-http"],
+            input=wrapped,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"Odoo's shell failed:\n{done.stderr}")
+        printed, _mark, result = done.stdout.rpartition(mark)
+        print(printed, end="")
+        return json.loads(result)
+
+    def call(self, model, method, *args, login="admin", password=None, **kwargs):
+        """Call a method over XML-RPC, with that user's own rights."""
+        password = password or login
+        common = xmlrpc.client.ServerProxy(f"{self.base_url}/xmlrpc/2/common")
+        uid = common.authenticate(self.database, login, password, {})
+        models = xmlrpc.client.ServerProxy(
+            f"{self.base_url}/xmlrpc/2/object", allow_none=True
+        )
+        return models.execute_kw(
+            self.database, uid, password, model, method, args, kwargs
+        )
+
+    def psql(self, sql):
+        """Run SQL, return its unaligned output."""
+        command = ["psql", "-X", "-At", "-v", "ON_ERROR_STOP=1", "-d", self.database]
+        return subprocess.check_output([*command, "-c", sql], text=True)
+
+    def pg_dump(self):
+        """Return a whole dump of the database, as bytes."""
+        return subprocess.check_output(["pg_dump", "--no-owner", self.database])
+
+    def stored_files(self):
+        """Yield every file of the filestore."""
+        return (path for path in self.filestore.rglob("*") if path.is_file())
+
+    @contextmanager
+    def browser(self, **options):
+        """Have a Chromium (Playwright's Browser) inside the block."""
+        from playwright.sync_api import sync_playwright
+
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=self.chromium, args=arguments, **options
+            )
+            try:
+                yield browser
+            finally:
+                browser.close()
+
+    def write_bench(self, figures):
+        """Write what was measured to build/bench.json."""
+        self.build_folder.mkdir(exist_ok=True)
+        text = json.dumps(figures, indent=2, sort_keys=True)
+        (self.build_folder / "bench.json").write_text(text + "\n")

@@ -1,0 +1,225 @@
+import base64
+import mimetypes
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.http import Stream
+from odoo.tools.mimetypes import guess_mimetype
+
+from odoo.addons.mail.tools.discuss import Store
+
+from ..tools import content, keyring
+from ..tools.keyring import Place, Purpose, new_uid
+
+SEALED_MODELS = frozenset({"secure.thread", "secure.compose"})
+"""Files of these are sealed as they arrive."""
+PENDING_MODELS = ("secure.compose", "mail.compose.message")
+OPAQUE_TYPE = "application/octet-stream"
+FROZEN_FIELDS = frozenset(
+    {
+        "access_token",
+        "datas",
+        "db_datas",
+        "mimetype",
+        "name",
+        "public",
+        "raw",
+        "secure_mimetype",
+        "secure_name",
+        "secure_uid",
+        "thumbnail",
+        "type",
+        "url",
+    }
+)
+
+
+class IrAttachment(models.Model):
+    """Files of conversations: ``raw`` is ciphertext for everyone.
+
+    Copies, exports, zip files, indexers and mails only ever see that. In every
+    override here, access is checked as the caller before any ``sudo()``: a read as
+    superuser fills the cache that all environments share, and Odoo's public zip route
+    is guarded by nothing but the failing read of what is not there.
+    """
+
+    _inherit = "ir.attachment"
+
+    secure_uid = fields.Char(copy=False, groups=fields.NO_ACCESS)
+    secure_name = fields.Text(copy=False, groups=fields.NO_ACCESS)
+    secure_mimetype = fields.Text(copy=False, groups=fields.NO_ACCESS)
+
+    # -- sealing ---------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._sealed_values(vals) for vals in vals_list])
+
+    def write(self, vals):
+        """Keep sealed files as they are, and inside."""
+        self.check_access("write")
+        secure = self._secure_among()
+        if secure and (
+            FROZEN_FIELDS & vals.keys()
+            or vals.get("res_model", "secure.thread") not in SEALED_MODELS
+        ):
+            raise AccessError(self.env._("Files of conversations cannot be changed."))
+        if vals.get("res_model") in SEALED_MODELS and secure != self.sudo():
+            raise AccessError(self.env._("Files enter a conversation with a message only."))
+        return super().write(vals)
+
+    def copy_data(self, default=None):
+        if self._secure_among():
+            raise AccessError(self.env._("Files of conversations cannot be copied."))
+        return super().copy_data(default=default)
+
+    @api.model
+    def _sealed_values(self, vals):
+        """Values with name, type and content sealed, if they are for a conversation.
+
+        The context key only ever adds protection.
+        """
+        if not (
+            vals.get("res_model") in SEALED_MODELS or self.env.context.get("secure_seal_files")
+        ):
+            return vals
+        data = vals.get("raw") or base64.b64decode(vals.get("datas") or b"")
+        data = data.encode() if isinstance(data, str) else data
+        name = content.clean_file_name(vals.get("name"))
+        uid = new_uid()
+        ring = self.env["secure.keyring"]._sealing_ring()
+        return {
+            "name": content.FILE_PLACEHOLDER,
+            "mimetype": OPAQUE_TYPE,
+            "raw": ring.seal(Purpose.FILES, _place(uid, "raw"), data),
+            "res_model": vals.get("res_model"),
+            "res_id": vals.get("res_id"),
+            "secure_uid": uid,
+            "secure_name": ring.seal_text(Purpose.FILES, _place(uid, "name"), name),
+            "secure_mimetype": ring.seal_text(
+                Purpose.FILES, _place(uid, "mimetype"), _file_type(name, data)
+            ),
+        }
+
+    def _check_contents(self, values):
+        """Ciphertext is never resized, renamed or looked into."""
+        if values.get("secure_uid"):
+            return values
+        return super()._check_contents(values)
+
+    # -- opening ---------------------------------------------------------------
+
+    def _secure_among(self):
+        """The sealed ones, as superuser. For callers that have checked access."""
+        # prefetch_fields: what is read here must not stand in the shared cache
+        return self.sudo().with_context(prefetch_fields=False).filtered("secure_uid")
+
+    def _secure_readable(self):
+        """Sealed files among these that the current user may see in clear: those of
+        readable conversations, and one's own pending uploads."""
+        allowed = self._filtered_access("read")
+        secure = allowed._secure_among()
+        if not secure or not self.env.user._is_internal():
+            return secure.browse()
+        stored = secure.filtered(lambda file: file.res_model == "secure.thread" and file.res_id)
+        threads = self.env["secure.thread"].browse(set(stored.mapped("res_id")))
+        readable = set(threads._filtered_readable().ids)
+        return secure.filtered(
+            lambda file: file.res_id in readable
+            if file in stored
+            else not file.res_id and file.create_uid.id == self.env.uid
+        )
+
+    def _secure_head(self):
+        """Clear name, type and size. Whoever calls has checked who will read it."""
+        ring = self.env["secure.keyring"]._ring()
+        place = _place(self.sudo().secure_uid, "name")
+        name = ring.open_text(Purpose.FILES, place, self.sudo().secure_name)
+        place = _place(self.sudo().secure_uid, "mimetype")
+        mimetype = ring.open_text(Purpose.FILES, place, self.sudo().secure_mimetype)
+        size = self.sudo().file_size - keyring.OVERHEAD_BYTES
+        return {"name": name, "mimetype": mimetype, "file_size": max(size, 0)}
+
+    def _secure_data(self):
+        """Clear content. Whoever calls has checked who will read it."""
+        ring = self.env["secure.keyring"]._ring()
+        file = self.sudo()
+        return ring.open(Purpose.FILES, _place(file.secure_uid, "raw"), file.raw)
+
+    def _secure_files(self):
+        """(name, content) of pending files, sealed or not."""
+        sealed = self._secure_among()
+        return [
+            (file._secure_head()["name"], file._secure_data())
+            if file.sudo() in sealed
+            else (file.name, file.raw)
+            for file in self
+        ]
+
+    @api.model
+    def _secure_pending(self, ids):
+        """The current user's uploads among ``ids`` that wait for their message."""
+        # sudo: narrowed to what this very user uploaded and did not send yet
+        files = self.sudo().browse(ids).exists()
+        return files.filtered(
+            lambda file: file.res_model in PENDING_MODELS
+            and not file.res_id
+            and file.create_uid.id == self.env.uid
+        )
+
+    # -- roads out -------------------------------------------------------------
+
+    def _to_http_stream(self):
+        """Clear content for staff who may read the conversation, else nothing."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self._secure_among():
+            return super()._to_http_stream()
+        # Odoo's routes come here with sudo() after accepting a token: ask the user
+        if not self.sudo(False)._secure_readable():
+            raise AccessError(self.env._("This file is not yours to read."))
+        head = self._secure_head()
+        data = self._secure_data()
+        return Stream(
+            type="data",
+            data=data,
+            size=len(data),
+            mimetype=head["mimetype"],
+            download_name=head["name"],
+            etag=False,
+            conditional=False,
+            public=False,
+        )
+
+    def _to_store(self, store, fields, **kwargs):
+        super()._to_store(store, fields, **kwargs) if hasattr(
+            super(), "_to_store"
+        ) else store.add_records_fields(self, fields)
+        if "name" not in fields or store.target.channel is not None:
+            return
+        for file in self.sudo(False)._secure_readable():
+            head = file._secure_head()
+            store.add_records_fields(file, [Store.Attr(key, value) for key, value in head.items()])
+
+    def _get_raw_access_token(self):
+        return False if self._secure_among() else super()._get_raw_access_token()
+
+    def _get_thumbnail_token(self):
+        return False if self._secure_among() else super()._get_thumbnail_token()
+
+    def generate_access_token(self):
+        if self._secure_among():
+            raise AccessError(self.env._("Files of conversations cannot be shared by link."))
+        return super().generate_access_token()
+
+
+def _place(uid, field):
+    return Place("ir.attachment", uid, field)
+
+
+def _file_type(name, data):
+    """The type by content, else by name; never one that a browser would run."""
+    guessed = guess_mimetype(data, default=OPAQUE_TYPE)
+    if guessed in (OPAQUE_TYPE, "text/plain", "application/zip"):
+        guessed = mimetypes.guess_type(name)[0] or guessed
+    return guessed

@@ -1,0 +1,77 @@
+from odoo import fields, models
+
+from ..tools import notification as texts
+
+
+class _Leaving:
+    """Clear links on their way out. Lives in memory only; an object of this class
+    cannot come from a client's context."""
+
+    def __init__(self, links_by_mail):
+        self.links = links_by_mail
+        records = next(iter(links_by_mail.values())).browse(
+            link.id for link in links_by_mail.values()
+        )
+        self.urls = records._urls()
+
+
+class AddressChanged(Exception):
+    """The contact's address is no longer the one the link is for."""
+
+
+class MailMail(models.Model):
+    _inherit = "mail.mail"
+
+    secure_link_id = fields.Many2one(
+        "secure.link", groups=fields.NO_ACCESS, ondelete="set null", index="btree_not_null"
+    )
+
+    def _send(self, *args, **kwargs):
+        """Read the batch's links once, and note afterwards which have left.
+
+        Odoo browses mails one by one in here; a dict in the context survives the
+        commits in between, the cache does not.
+        """
+        secure = self.sudo().filtered(lambda mail: mail.secure_link_id and mail.state == "outgoing")
+        if not secure:
+            return super()._send(*args, **kwargs)
+        links = secure.secure_link_id
+        links._prepare_leaving()
+        leaving = _Leaving({mail.id: mail.secure_link_id for mail in secure})
+        result = super(MailMail, self.with_context(secure_leaving=leaving))._send(*args, **kwargs)
+        sent = secure.filtered(lambda mail: mail.state == "sent")
+        sent.secure_link_id._mark_left()
+        failed = (secure - sent).filtered(lambda mail: mail.state == "exception")
+        failed.secure_link_id._mark_failed()
+        return result
+
+    def _prepare_outgoing_list(self, *args, **kwargs):
+        """Nothing but the notification leaves: no file, no copy, no trace of the record."""
+        emails = super()._prepare_outgoing_list(*args, **kwargs)
+        if not self.sudo().secure_link_id and self.model != "secure.thread":
+            return emails
+        for email in emails:
+            self._check_address(email)
+            headers = {key: value for key, value in email["headers"].items() if "Odoo" not in key}
+            email.update(attachments=[], email_cc=[], object_id="", headers=headers)
+        return emails
+
+    def _check_address(self, email):
+        link = self.sudo().secure_link_id
+        if link and email["email_to_normalized"] != [link.address]:
+            raise AddressChanged(
+                self.env._(
+                    "The contact's email address has changed since this was sent. "
+                    "Please send it again."
+                )
+            )
+
+    def _personalize_outgoing_body(self, body, partner=False, doc_to_followers=None):
+        """Put the link in, or take its mark out where it must not go."""
+        body = super()._personalize_outgoing_body(body, partner, doc_to_followers)
+        if texts.LINK_MARK not in body:
+            return body
+        leaving = self.env.context.get("secure_leaving")
+        link = leaving.links.get(self.id) if isinstance(leaving, _Leaving) else None
+        fits = link and partner and link._serves(partner.email)
+        return body.replace(texts.LINK_MARK, leaving.urls[link.id] if fits else "")

@@ -1,0 +1,95 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import formataddr
+
+from ..tools import notification as texts
+from .secure_link import DEFAULT_EXPIRY_HOURS, EXPIRY_HOURS
+
+TEXT_FIELDS = {
+    "secure_email_subject": False,
+    "secure_email_body": True,
+    "secure_sms_body": True,
+}
+"""The notification's texts, and whether the link belongs in."""
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    secure_messaging_enabled = fields.Boolean("Secure Messaging")
+    secure_email_subject = fields.Char(
+        "Email Subject",
+        translate=True,
+        default=lambda self: self.env._("{{ user.name_and_company }} sent you a secure message"),
+    )
+    secure_email_body = fields.Text(
+        "Email Text",
+        translate=True,
+        default=lambda self: self.env._(
+            "Hello {{ contact.name }},\n\n"
+            "{{ user.name_and_company }} sent you a secure message. You can read and "
+            "answer it here:\n\n{{ secure_link }}\n\n"
+            "Please do not answer this email: answers do not reach us."
+        ),
+    )
+    secure_sms_body = fields.Text(
+        "SMS Text",
+        translate=True,
+        default=lambda self: self.env._(
+            "Secure message from {{ company.name }}: {{ secure_link }} "
+            "Please do not answer this SMS."
+        ),
+    )
+    secure_expiry_hours = fields.Selection(
+        EXPIRY_HOURS, "Links Expire After", required=True, default=DEFAULT_EXPIRY_HOURS
+    )
+    secure_pin_required = fields.Boolean("PIN Required", default=True)
+    secure_responsible_id = fields.Many2one(
+        "res.users", "Default Responsible", domain=[("share", "=", False)]
+    )
+
+    @api.constrains(*TEXT_FIELDS)
+    def _check_secure_texts(self):
+        for company in self:
+            for name, link in TEXT_FIELDS.items():
+                company._check_secure_text(name, link)
+
+    def _check_secure_text(self, name, link):
+        label = self._fields[name]._description_string(self.env)
+        try:
+            texts.check(self[name], link)
+        except texts.TextRefused as refusal:
+            raise ValidationError(
+                {
+                    "unknown": self.env._(
+                        "%(field)s: “%(part)s” is not allowed. Possible are: %(list)s",
+                        field=label,
+                        part=refusal.part,
+                        list=", ".join("{{ %s }}" % name for name in texts.PLACEHOLDERS),
+                    ),
+                    "no_link": self.env._(
+                        "%(field)s: {{ secure_link }} is missing.", field=label
+                    ),
+                    "link_in_subject": self.env._(
+                        "%(field)s: the link does not belong here.", field=label
+                    ),
+                }[refusal.reason]
+            ) from refusal
+
+    @api.constrains("secure_messaging_enabled", "secure_responsible_id")
+    def _check_secure_responsible(self):
+        for company in self.filtered("secure_messaging_enabled"):
+            if not company.secure_responsible_id.active:
+                raise ValidationError(
+                    self.env._(
+                        "Please choose who is responsible by default, before secure "
+                        "messaging is switched on for %(company)s.",
+                        company=company.display_name,
+                    )
+                )
+
+    def _secure_reply_to(self):
+        """Where answers to a notification go: to Odoo, which answers with a pointer to
+        the link, or to the company; never to somebody's own mailbox."""
+        address = self.catchall_email or self.email
+        return formataddr((self.name, address)) if address else False

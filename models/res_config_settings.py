@@ -1,0 +1,88 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..tools import notification as texts
+
+SAMPLE_LINK_LENGTH = 70
+"""A link on a domain of average length; see tools/token.py."""
+SAMPLE_COMPANY = "Practice Dr. Longname Ltd"
+"""25 characters: the default SMS must fit one part with it."""
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    secure_messaging_enabled = fields.Boolean(
+        related="company_id.secure_messaging_enabled", readonly=False
+    )
+    secure_email_subject = fields.Char(
+        related="company_id.secure_email_subject", readonly=False, required=True
+    )
+    secure_email_body = fields.Text(
+        related="company_id.secure_email_body", readonly=False, required=True
+    )
+    secure_sms_body = fields.Text(
+        related="company_id.secure_sms_body", readonly=False, required=True
+    )
+    secure_sms_parts = fields.Integer("SMS Parts", compute="_compute_secure_sms_parts")
+    secure_expiry_hours = fields.Selection(
+        related="company_id.secure_expiry_hours", readonly=False, required=True
+    )
+    secure_pin_required = fields.Boolean(related="company_id.secure_pin_required", readonly=False)
+    secure_responsible_id = fields.Many2one(
+        related="company_id.secure_responsible_id", readonly=False
+    )
+    secure_default_pin_is_set = fields.Boolean(compute="_compute_secure_default_pin_is_set")
+    secure_key_source = fields.Selection(
+        [
+            ("environment", "the environment of the server"),
+            ("config", "Odoo's configuration file"),
+            ("file", "a key file beside the filestore"),
+        ],
+        compute="_compute_secure_key",
+    )
+    secure_key_path = fields.Char(compute="_compute_secure_key")
+    secure_key_fingerprint = fields.Char(compute="_compute_secure_key")
+    secure_key_problem = fields.Char(compute="_compute_secure_key")
+    secure_key_backup_done = fields.Boolean(
+        "The key is backed up", config_parameter="secure_messaging.key_backup_done"
+    )
+
+    @api.depends("secure_sms_body", "company_id")
+    def _compute_secure_sms_parts(self):
+        for settings in self:
+            values = {name: SAMPLE_COMPANY for name in texts.PLACEHOLDERS}
+            filled = texts.fill(settings.secure_sms_body, values)
+            link = "x" * SAMPLE_LINK_LENGTH
+            settings.secure_sms_parts = texts.sms_parts(filled.replace(texts.LINK_MARK, link))
+
+    @api.depends("company_id")
+    def _compute_secure_default_pin_is_set(self):
+        for settings in self:
+            pin = self.env["secure.pin"]._of(settings.company_id)
+            settings.secure_default_pin_is_set = bool(pin)
+
+    def _compute_secure_key(self):
+        status = self.env["secure.keyring"]._status()
+        for settings in self:
+            settings.secure_key_source = status["source"]
+            settings.secure_key_path = status["path"]
+            settings.secure_key_fingerprint = status["primary"]
+            settings.secure_key_problem = status["problem"]
+
+    def set_values(self):
+        """Nothing is switched on that could not send: fail closed from the start."""
+        super().set_values()
+        if self.secure_messaging_enabled and self.secure_key_problem:
+            raise UserError(self.secure_key_problem)
+
+    def action_secure_default_pin(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Default PIN of %(company)s", company=self.company_id.name),
+            "res_model": "secure.pin.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_company_id": self.company_id.id},
+        }

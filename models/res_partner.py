@@ -1,0 +1,94 @@
+from odoo import fields, models
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    secure_thread_count = fields.Integer(
+        "Conversations", compute="_compute_secure_thread_count", groups="secure_messaging.group_user"
+    )
+    secure_pin_is_set = fields.Boolean(
+        "PIN set", compute="_compute_secure_pin_is_set", groups="base.group_user"
+    )
+
+    def _compute_secure_thread_count(self):
+        counts = dict(
+            self.env["secure.thread"]._read_group(
+                [("partner_id", "in", self.ids)], ["partner_id"], ["__count"]
+            )
+        )
+        for partner in self:
+            partner.secure_thread_count = counts.get(partner, 0)
+
+    def _compute_secure_pin_is_set(self):
+        # sudo: whether there is a PIN is no secret to staff, only what it is
+        pins = self.env["secure.pin"].sudo().search([("partner_id", "in", self.ids)])
+        with_pin = set(pins.partner_id.ids)
+        for partner in self:
+            partner.secure_pin_is_set = partner.id in with_pin
+
+    # -- address -----------------------------------------------------------------
+
+    def _secure_address(self, channel):
+        """The one address notifications of a channel go to.
+
+        :param str channel: ``email`` or ``sms``
+        :return: normalized email address, or number in E.164; False without one
+        """
+        self.ensure_one()
+        if channel == "email":
+            return self.email_normalized
+        if not self.phone:
+            return False
+        return self._phone_format(fname="phone", raise_exception=False)
+
+    def _secure_address_problem(self, channel):
+        """Why :meth:`_secure_address` gave none, as text for the sender."""
+        name = self.display_name
+        if channel == "email" and self.email:
+            return self.env._(
+                "The email address of %(contact)s is not valid: %(email)s",
+                contact=name,
+                email=self.email,
+            )
+        if channel == "email":
+            return self.env._("%(contact)s has no email address.", contact=name)
+        if self.phone:
+            return self.env._(
+                "The phone number of %(contact)s is not valid: %(phone)s. Please write it "
+                "with its country code, like +32 470 12 34 56.",
+                contact=name,
+                phone=self.phone,
+            )
+        return self.env._("%(contact)s has no phone number.", contact=name)
+
+    # -- actions -----------------------------------------------------------------
+
+    def action_secure_compose(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("New Secure Message"),
+            "res_model": "secure.compose",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_ids": self.ids},
+        }
+
+    def action_secure_pin(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("PIN of %(contact)s", contact=self.display_name),
+            "res_model": "secure.pin.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_id": self.id},
+        }
+
+    def action_secure_threads(self):
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "secure_messaging.secure_thread_action"
+        )
+        return {**action, "domain": [("partner_id", "=", self.id)], "context": {}}

@@ -1,0 +1,117 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+
+from ..tools import network
+
+KINDS = [
+    ("sent", "Link sent"),
+    ("delivered", "Delivered"),
+    ("failed", "Not sent"),
+    ("opened", "Link opened"),
+    ("pin_accepted", "PIN entered"),
+    ("pin_refused", "PIN refused"),
+    ("locked", "Locked after wrong PINs"),
+    ("unlocked", "Unlocked"),
+    ("read", "Message read"),
+    ("replied", "Reply"),
+    ("file_taken", "File taken"),
+    ("renewed", "Link renewed"),
+    ("renewal_refused", "Renewal refused"),
+    ("revoked", "Withdrawn"),
+    ("left", "Page closed by the reader"),
+    ("pin_set", "PIN changed"),
+]
+
+
+class SecureAccessLog(models.Model):
+    """Append-only record of everything that happened to a conversation.
+
+    It refers by plain numbers and copies what it shows: it outlives what it is about.
+    """
+
+    _name = "secure.access.log"
+    _description = "Secure Messaging Log"
+    _order = "id desc"
+    _log_access = False
+    _rec_name = "kind"
+
+    date = fields.Datetime(required=True, readonly=True, index=True)
+    kind = fields.Selection(KINDS, required=True, readonly=True, index=True)
+    detail = fields.Char(readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True, index=True)
+    thread_id = fields.Integer("Conversation ID", readonly=True, index=True)
+    thread_name = fields.Char("Conversation", readonly=True)
+    partner_id = fields.Integer("Contact ID", readonly=True, index=True)
+    message_id = fields.Integer("Message ID", readonly=True, index=True)
+    link_id = fields.Integer("Link ID", readonly=True, index=True)
+    user_id = fields.Integer("User ID", readonly=True)
+    channel = fields.Selection([("email", "Email"), ("sms", "SMS")], readonly=True)
+    address = fields.Char(readonly=True, help="Email address or number, masked.")
+    network = fields.Char(readonly=True, help="Network of the visitor, masked.")
+
+    @api.model
+    def _log(self, kind, threads, **details):
+        """Write one row for each thread. The only way rows come to be.
+
+        :param str kind: one of ``KINDS``
+        :param threads: ``secure.thread`` records
+        :param details: values alike for all; ``links`` gives each thread's link by
+            thread id, ``remote_addr`` the visitor's address, in clear
+        """
+        links = details.pop("links", {})
+        details["network"] = network.masked(details.pop("remote_addr", None))
+        now = fields.Datetime.now()
+        rows = []
+        for thread in threads.sudo():
+            link = links.get(thread.id) or self.env["secure.link"]
+            rows.append(
+                {
+                    "date": now,
+                    "kind": kind,
+                    "company_id": thread.company_id.id,
+                    "thread_id": thread.id,
+                    "thread_name": thread.name,
+                    "partner_id": thread.partner_id.id,
+                    "user_id": self.env.uid,
+                    "link_id": link.id,
+                    "message_id": link.sudo().message_id,
+                    "channel": link.sudo().channel,
+                    "address": link._masked_address() if link else False,
+                    **details,
+                }
+            )
+        return super(SecureAccessLog, self.sudo()).create(rows)
+
+    @api.model
+    def _search(self, domain, *args, bypass_access=False, **kwargs):
+        """Readers see the rows of the conversations they may read."""
+        if not (self.env.su or bypass_access or self._reads_all()):
+            readable = self.env["secure.thread"]._search([])
+            domain = Domain(domain) & Domain("thread_id", "in", readable)
+        return super()._search(domain, *args, bypass_access=bypass_access, **kwargs)
+
+    def _check_access(self, operation):
+        result = super()._check_access(operation)
+        if result or self.env.su or not self._ids or self._reads_all():
+            return result
+        threads = self.env["secure.thread"].browse(set(self.sudo().mapped("thread_id")))
+        readable = set(threads.exists()._filtered_access("read").ids)
+        forbidden = self.filtered(lambda row: row.sudo().thread_id not in readable)
+        if not forbidden:
+            return None
+        return forbidden, lambda: AccessError(self.env._("This log is not yours to read."))
+
+    @api.model
+    def _reads_all(self):
+        return self.env.user.has_group("secure_messaging.group_manager")
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        raise AccessError(self.env._("The log is written by the system alone."))
+
+    def write(self, vals):
+        raise AccessError(self.env._("The log cannot be changed."))
+
+    def unlink(self):
+        raise AccessError(self.env._("The log cannot be deleted."))

@@ -1,0 +1,195 @@
+import hashlib
+
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+from ..tools import network
+from ..tools.keyring import Purpose
+from ..tools.pin_policy import (
+    WRONG_PINS_KILL_LINK,
+    WRONG_PINS_LOCK,
+    WRONG_PINS_PER_ADDRESS,
+    WRONG_PINS_PER_CONTACT,
+    WRONG_PINS_PER_LINK,
+    WRONG_PINS_WINDOW,
+)
+
+WINDOW_LIMITS = {"address": WRONG_PINS_PER_ADDRESS, "link": WRONG_PINS_PER_LINK}
+TOTAL_LIMITS = {"link": WRONG_PINS_KILL_LINK, "contact": WRONG_PINS_PER_CONTACT}
+
+
+class SecureAttempt(models.Model):
+    """How often something was tried: one counter for each address, link and contact.
+
+    Counters live in transactions of their own, so that neither an error nor a lost
+    connection takes a failure back. They are only ever changed under a lock of the
+    table, taken before the transaction's snapshot: parallel guesses queue up, each
+    sees the last one's count, and none fails to serialize.
+    """
+
+    _name = "secure.attempt"
+    _description = "Secure Messaging Throttle"
+    _log_access = False
+
+    kind = fields.Selection(
+        [("address", "Network address"), ("link", "Link"), ("contact", "Contact")], required=True
+    )
+    key = fields.Char(required=True, help="Record id, or keyed hash of a network address.")
+    window_start = fields.Datetime(required=True)
+    window_count = fields.Integer(required=True, default=0)
+    total = fields.Integer(required=True, default=0)
+    locked_until = fields.Datetime()
+
+    _kind_key_unique = models.UniqueIndex("(kind, key)")
+
+    @api.model
+    def _subject(self, link, remote_addr):
+        """What a try on a link is counted by: list of (kind, key)."""
+        network_key = network.throttle_key(remote_addr).encode()
+        ring = self.env["secure.keyring"]._ring()
+        oldest = ring.fingerprints[-1]
+        address = hashlib.sha256(ring.mac(Purpose.PINS, network_key, oldest)).hexdigest()
+        return [
+            ("address", address[:32]),
+            ("link", str(link.id)),
+            ("contact", str(link.thread_id.partner_id.id)),
+        ]
+
+    @api.model
+    def _lock_reason(self, subject):
+        """Why no PIN may be tried now: False, or (kind, until); until is None when
+        only staff can end it."""
+        return self._reason(self._read_counters(subject), fields.Datetime.now())
+
+    @api.model
+    def _charge(self, subject):
+        """Count one try before its PIN is looked at, and commit that.
+
+        :return: the same as :meth:`_lock_reason`; when a lock is found, nothing was
+            counted: a lock is not prolonged by trying
+        """
+        with self._own_transaction() as counters:
+            now = fields.Datetime.now()
+            rows = counters._read_counters(subject)
+            reason = counters._reason(rows, now)
+            if not reason:
+                for kind, key in subject:
+                    counters._count(kind, key, rows.get(kind), now)
+            return reason
+
+    @api.model
+    def _refund(self, subject):
+        """Take back the charge of a right PIN. A network address starts afresh; link
+        and contact keep the failures they had."""
+        with self._own_transaction() as counters:
+            for kind, key in subject:
+                counters.env.cr.execute(
+                    SQL(
+                        """UPDATE secure_attempt
+                              SET window_count = CASE WHEN kind = 'address' THEN 0
+                                                 ELSE GREATEST(window_count - 1, 0) END,
+                                  total = GREATEST(total - 1, 0),
+                                  locked_until = CASE WHEN window_count <= %s THEN NULL
+                                                 ELSE locked_until END
+                            WHERE kind = %s AND key = %s""",
+                        WINDOW_LIMITS.get(kind, 0),
+                        kind,
+                        key,
+                    )
+                )
+
+    @api.model
+    def _forgive(self, partners):
+        """Staff unlocked contacts, or set them a new PIN."""
+        keys = [str(partner_id) for partner_id in partners.ids]
+        self.env.cr.execute(
+            SQL("DELETE FROM secure_attempt WHERE kind = 'contact' AND key = ANY(%s)", keys)
+        )
+
+    @api.model
+    def _is_dead(self, link):
+        """Whether too many wrong PINs have ended a link for good."""
+        row = self._read_counters([("link", str(link.id))]).get("link")
+        return bool(row) and row["total"] >= WRONG_PINS_KILL_LINK
+
+    # -- counters --------------------------------------------------------------
+
+    @api.model
+    def _reason(self, rows, now):
+        for kind, limit in TOTAL_LIMITS.items():
+            if kind in rows and rows[kind]["total"] >= limit:
+                return kind, None
+        locks = [
+            (row["locked_until"], kind)
+            for kind, row in rows.items()
+            if row["locked_until"] and row["locked_until"] > now
+        ]
+        if not locks:
+            return False
+        until, kind = max(locks)
+        return kind, until
+
+    @api.model
+    def _count(self, kind, key, row, now):
+        start, count = now, 1
+        if row and row["window_start"] + WRONG_PINS_WINDOW > now:
+            start, count = row["window_start"], row["window_count"] + 1
+        locked = count >= WINDOW_LIMITS.get(kind, count + 1)
+        values = [start, count, now + WRONG_PINS_LOCK if locked else None]
+        self.env.cr.execute(
+            SQL(
+                """INSERT INTO secure_attempt
+                          (kind, key, window_start, window_count, locked_until, total)
+                   VALUES (%s, %s, %s, %s, %s, 1)
+              ON CONFLICT (kind, key) DO UPDATE
+                      SET window_start = EXCLUDED.window_start,
+                          window_count = EXCLUDED.window_count,
+                          locked_until = EXCLUDED.locked_until,
+                          total = secure_attempt.total + 1""",
+                kind,
+                key,
+                *values,
+            )
+        )
+
+    @api.model
+    def _read_counters(self, subject):
+        """Counters by kind, straight from PostgreSQL: a cache would be another's."""
+        self.env.cr.execute(
+            SQL(
+                """SELECT kind, window_start, window_count, locked_until, total
+                     FROM secure_attempt WHERE (kind, key) IN %s""",
+                tuple(subject),
+            )
+        )
+        return {row["kind"]: row for row in self.env.cr.dictfetchall()}
+
+    @api.model
+    def _own_transaction(self):
+        return _OwnTransaction(self)
+
+    @api.autovacuum
+    def _gc_addresses(self):
+        """Forget network addresses that have been quiet."""
+        limit = fields.Datetime.now() - WRONG_PINS_LOCK - WRONG_PINS_WINDOW
+        self.env.cr.execute(
+            SQL("DELETE FROM secure_attempt WHERE kind = 'address' AND window_start < %s", limit)
+        )
+
+
+class _OwnTransaction:
+    """The counters in a transaction that commits, whatever the caller's does."""
+
+    def __init__(self, counters):
+        self._counters = counters
+        self._cursor = counters.env.registry.cursor()
+
+    def __enter__(self):
+        cursor = self._cursor.__enter__()
+        # The first statement: LOCK TABLE takes no snapshot, so what follows sees
+        # every count committed by whoever held the lock before.
+        cursor.execute("LOCK TABLE secure_attempt IN SHARE ROW EXCLUSIVE MODE")
+        return self._counters.with_env(self._counters.env(cr=cursor))
+
+    def __exit__(self, *exception):
+        return self._cursor.__exit__(*exception)

@@ -1,0 +1,135 @@
+import logging
+
+from odoo import api, models
+from odoo.exceptions import UserError
+from odoo.tools import config
+
+from ..tools import keyring
+from ..tools.keyring import Place
+
+_logger = logging.getLogger(__name__)
+
+FINGERPRINTS_PARAMETER = "secure_messaging.key_fingerprints"
+"""Which keys this database needs. Not secret: a fingerprint does not open anything."""
+
+
+class KeysUnavailable(UserError):
+    """Nothing can be sealed or opened; the text says what is missing."""
+
+
+class SecureKeyring(models.AbstractModel):
+    """The installation's keys, checked against what this database was sealed with."""
+
+    _name = "secure.keyring"
+    _description = "Secure Messaging Keys"
+
+    @api.model
+    def _ring(self):
+        """The keys, all that this database needs among them.
+
+        :raise KeysUnavailable: one is missing or unreadable; then nothing may be sent
+            or shown, and above all no new key made
+        """
+        ring = self._load()
+        missing = [name for name in self._needed() if name not in ring.fingerprints]
+        if missing:
+            _logger.error(
+                "Secure messaging is locked: missing the key with fingerprint %s",
+                ", ".join(missing),
+            )
+            raise KeysUnavailable(
+                self.env._(
+                    "Secure messaging is locked, because the key with fingerprint "
+                    "%(fingerprints)s is missing. Please restore it from its backup; "
+                    "nothing can be sent or read until then.",
+                    fingerprints=", ".join(missing),
+                )
+            )
+        return ring
+
+    @api.model
+    def _sealing_ring(self):
+        """Like :meth:`_ring`, and the database notes the key that will seal."""
+        ring = self._ring()
+        needed = self._needed()
+        if ring.primary not in needed:
+            self._set_needed([*needed, ring.primary])
+        return ring
+
+    @api.model
+    def _seal(self, purpose, place, text):
+        return self._sealing_ring().seal_text(purpose, Place(*place), text)
+
+    @api.model
+    def _open(self, purpose, place, sealed):
+        return self._ring().open_text(purpose, Place(*place), sealed)
+
+    @api.model
+    def _initialize(self):
+        """Give a database without sealed content its first key."""
+        self.env.cr.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", ["secure.keyring"])
+        if self._needed() or self._has_sealed_content():
+            return
+        ring = keyring.load(config.get(keyring.CONFIG_OPTION), config["data_dir"])
+        if not ring:
+            keyring.create_key_file(config["data_dir"])
+        self._set_needed([self._load().primary])
+
+    @api.model
+    def _status(self):
+        """What settings show of the keys.
+
+        :return: dict of ``source``, ``path`` (of a key file), ``primary`` and
+            ``problem`` (text, empty when all is well)
+        """
+        place = keyring.source(config.get(keyring.CONFIG_OPTION))
+        path = keyring.key_file(config["data_dir"]) if place == "file" else ""
+        try:
+            ring = self._ring()
+        except KeysUnavailable as error:
+            return {"source": place, "path": path, "primary": "", "problem": str(error)}
+        return {"source": place, "path": path, "primary": ring.primary, "problem": ""}
+
+    @api.model
+    def _load(self):
+        try:
+            ring = keyring.load(config.get(keyring.CONFIG_OPTION), config["data_dir"])
+        except keyring.KeyringError as error:
+            _logger.error("Secure messaging is locked: %s", error)
+            raise KeysUnavailable(
+                self.env._("Secure messaging is locked: %(problem)s", problem=error)
+            ) from error
+        if ring:
+            return ring
+        if not self._needed() and not self._has_sealed_content():
+            self._initialize()
+            return self._load()
+        _logger.error("Secure messaging is locked: there is no key at all")
+        raise KeysUnavailable(
+            self.env._(
+                "Secure messaging is locked, because its key file %(path)s is gone. "
+                "Please restore it from its backup; nothing can be sent or read until "
+                "then.",
+                path=keyring.key_file(config["data_dir"]),
+            )
+        )
+
+    @api.model
+    def _needed(self):
+        value = self.env["ir.config_parameter"].sudo().get_param(FINGERPRINTS_PARAMETER)
+        return [name for name in (value or "").split(",") if name]
+
+    @api.model
+    def _set_needed(self, fingerprints):
+        value = ",".join(fingerprints)
+        self.env["ir.config_parameter"].sudo().set_param(FINGERPRINTS_PARAMETER, value)
+
+    @api.model
+    def _has_sealed_content(self):
+        self.env.cr.execute(
+            """SELECT EXISTS (SELECT 1 FROM secure_thread)
+                   OR EXISTS (SELECT 1 FROM secure_pin)"""
+        )
+        return self.env.cr.fetchone()[0]
+
+

@@ -1,0 +1,216 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.tools.mail import email_normalize
+
+from ..tools import token as tokens
+
+EXPIRY_HOURS = [("24", "24 hours"), ("240", "10 days"), ("4380", "6 months"), ("8760", "1 year")]
+"""What a sender can choose; selection keys are hours."""
+DEFAULT_EXPIRY_HOURS = "24"
+RENEWAL_GRACE = timedelta(days=90)
+"""How long after its expiry a link can still ask for a new one."""
+
+
+class SecureLink(models.Model):
+    """One issued way into one conversation. Holds nothing a token follows from.
+
+    The token is derived with a key from outside the database, while the notification
+    leaves, and at no other moment.
+    """
+
+    _name = "secure.link"
+    _description = "Secure Link"
+    _order = "id desc"
+    _rec_name = "thread_id"
+
+    thread_id = fields.Many2one("secure.thread", required=True, ondelete="cascade", index=True)
+    public_id = fields.Char(
+        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: tokens.new_public_id()
+    )
+    nonce = fields.Char(
+        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: tokens.new_nonce()
+    )
+    fingerprint = fields.Char(required=True, groups=fields.NO_ACCESS)
+    message_id = fields.Integer(help="The mail.message this link was issued for.")
+    channel = fields.Selection([("email", "Email"), ("sms", "SMS")], required=True)
+    address = fields.Char(required=True, help="The only address this link is for.")
+    duration = fields.Integer("Valid for (hours)", required=True)
+    renewable = fields.Boolean(default=True)
+    renewal_of_id = fields.Many2one("secure.link", ondelete="set null", index="btree_not_null")
+    expires_at = fields.Datetime(required=True, index=True)
+    left_at = fields.Datetime("Left")
+    revoked_at = fields.Datetime("Withdrawn")
+    replaced_by_id = fields.Many2one("secure.link", ondelete="set null", index="btree_not_null")
+    state = fields.Selection(
+        [
+            ("live", "Live"),
+            ("expired", "Expired"),
+            ("replaced", "Replaced"),
+            ("revoked", "Withdrawn"),
+            ("locked", "Locked"),
+        ],
+        compute="_compute_state",
+    )
+
+    _public_id_unique = models.UniqueIndex("(public_id)")
+
+    def _compute_state(self):
+        for link in self:
+            link.state = link._state()
+
+    def _state(self):
+        """What happened to the link; the first that applies.
+
+        A link dies for good after too many wrong PINs; that it is told as ``locked``
+        like one that will open again is no secret to anyone.
+        """
+        self.ensure_one()
+        thread = self.thread_id.sudo()
+        if self.revoked_at or not thread.active or not thread.partner_id.active:
+            return "revoked"
+        if self.replaced_by_id:
+            return "replaced"
+        if self.env["secure.attempt"]._is_dead(self):
+            return "locked"
+        return "live" if fields.Datetime.now() < self.expires_at else "expired"
+
+    # -- making --------------------------------------------------------------
+
+    @api.model
+    def _issue(self, values_list):
+        """Make links, and let none of their conversations' links outlive them.
+
+        :param list values_list: dicts of thread_id, message_id, channel, address,
+            duration (hours), renewable, renewal_of_id
+        :return: ``secure.link`` records, in order
+        """
+        fingerprint = self.env["secure.keyring"]._sealing_ring().primary
+        now = fields.Datetime.now()
+        links = self.sudo().create(
+            [
+                {
+                    **values,
+                    "fingerprint": fingerprint,
+                    "expires_at": now + timedelta(hours=values["duration"]),
+                }
+                for values in values_list
+            ]
+        )
+        links._shorten_siblings()
+        return links
+
+    def _shorten_siblings(self):
+        """A send with a shorter expiry shortens the others to it."""
+        self.flush_model()
+        self.env.cr.execute(
+            """UPDATE secure_link AS other
+                  SET expires_at = new.expires_at
+                 FROM secure_link AS new
+                WHERE new.id = ANY(%s)
+                  AND other.thread_id = new.thread_id
+                  AND other.id <> ALL(%s)
+                  AND other.expires_at > new.expires_at""",
+            [self.ids, self.ids],
+        )
+        self.env["secure.link"].invalidate_model(["expires_at"])
+
+    # -- leaving -------------------------------------------------------------
+
+    def _prepare_leaving(self):
+        """Let the validity of links start now, as their notifications leave.
+
+        Written before the notifications go, in one statement: if the worker dies
+        after, they are sent again and the same tokens still work.
+        """
+        self.flush_model()
+        self.env.cr.execute(
+            """UPDATE secure_link
+                  SET expires_at = %s + duration * INTERVAL '1 hour'
+                WHERE id = ANY(%s) AND left_at IS NULL""",
+            [fields.Datetime.now(), self.ids],
+        )
+        self.invalidate_recordset(["expires_at"])
+
+    def _mark_left(self):
+        """Note that notifications have left: log it, retire what they renew."""
+        fresh = self.filtered(lambda link: not link.left_at)
+        if not fresh:
+            return
+        fresh.write({"left_at": fields.Datetime.now()})
+        for renewal in fresh.filtered("renewal_of_id"):
+            renewal._replace_others()
+        links = {link.thread_id.id: link for link in fresh}
+        self.env["secure.access.log"]._log("sent", fresh.thread_id, links=links)
+
+    def _mark_failed(self):
+        links = {link.thread_id.id: link for link in self}
+        self.env["secure.access.log"]._log("failed", self.thread_id, links=links)
+
+    def _replace_others(self):
+        others = self.search(
+            [
+                ("thread_id", "=", self.thread_id.id),
+                ("id", "<", self.id),
+                ("replaced_by_id", "=", False),
+            ]
+        )
+        others.write({"replaced_by_id": self.id})
+
+    def _urls(self):
+        """The clear address of each link, derived now.
+
+        :return: dict of str by link id. Only for what is about to leave
+        """
+        ring = self.env["secure.keyring"]._ring()
+        urls = {}
+        for link in self.sudo():
+            token = tokens.derive(ring, *link._token_parts())
+            urls[link.id] = f"{link.thread_id.get_base_url()}/sm/{token}"
+        return urls
+
+    def _token_parts(self):
+        return self.public_id, self.nonce, self.thread_id.secure_uid, self.fingerprint
+
+    # -- checking ------------------------------------------------------------
+
+    @api.model
+    def _find(self, token):
+        """The link a token belongs to, whatever became of it.
+
+        Forged, unknown and purged look alike and take alike: a MAC is computed for
+        each of them.
+
+        :return: ``secure.link``, empty when the token is not genuine
+        """
+        ring = self.env["secure.keyring"]._ring()
+        well_formed = tokens.is_well_formed(token)
+        token = token if well_formed else "0" * tokens.TOKEN_LENGTH
+        public_id = token[: tokens.PUBLIC_ID_LENGTH]
+        link = self.sudo().search([("public_id", "=", public_id)], limit=1)
+        genuine = tokens.verify(ring, token, link._token_parts() if link else None)
+        return link if genuine and well_formed else link.browse()
+
+    def _serves(self, address):
+        """Whether an email address or number is the one the link is for."""
+        self.ensure_one()
+        if self.channel == "email":
+            return email_normalize(address or "") == self.address
+        return address == self.address
+
+    def _masked_address(self):
+        """Enough of the address to recognize it, too little to use it."""
+        address = self.sudo().address or ""
+        local, at, domain = address.partition("@")
+        if not at:
+            return f"{address[:3]}***{address[-2:]}"
+        return f"{local[:1]}***@{domain}"
+
+    # -- ending --------------------------------------------------------------
+
+    def _revoke(self):
+        """Withdraw links; open pages close at their next request."""
+        live = self.filtered(lambda link: not link.revoked_at)
+        live.sudo().write({"revoked_at": fields.Datetime.now()})
+        links = {link.thread_id.id: link for link in live}
+        self.env["secure.access.log"]._log("revoked", live.thread_id, links=links)

@@ -1,0 +1,160 @@
+"""Notifications: the only thing that leaves the house."""
+
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.fields import Command
+
+from ..tools import notification as texts
+
+SEND_NOW_LIMIT = 100
+"""Up to this many mails leave right after the commit; more wait for Odoo's queue.
+Odoo's own limit for notifications (``mail.mail.force.send.limit``) is 100."""
+
+
+class SecureNotification(models.AbstractModel):
+    """Puts notifications into Odoo's own mail and SMS queues, for many at once."""
+
+    _name = "secure.notification"
+    _description = "Secure Messaging Notifications"
+
+    @api.model
+    def _queue(self, drafts, messages, links):
+        """Queue a notification for each draft that has a link.
+
+        :param list drafts: of ``secure.thread._send``
+        :param messages: ``mail.message`` records, in the same order
+        :param list links: ``secure.link`` records, in the same order
+        """
+        rows = [
+            (draft, message, link)
+            for draft, message, link in zip(drafts, messages, links, strict=True)
+            if link
+        ]
+        self._queue_mails([row for row in rows if row[2].channel == "email"])
+        self._queue_sms([row for row in rows if row[2].channel == "sms"])
+
+    @api.model
+    def _queue_mails(self, rows):
+        if not rows:
+            return
+        mails = self.env["mail.mail"].sudo().create(
+            [
+                {
+                    "mail_message_id": message.id,
+                    "body_html": self._mail_body(draft),
+                    "recipient_ids": [Command.link(draft["partner"].id)],
+                    "auto_delete": False,
+                    "is_notification": True,
+                    "references": message.message_id,
+                    "secure_link_id": link.id,
+                }
+                for draft, message, link in rows
+            ]
+        )
+        self.env["mail.notification"].sudo().create(
+            [
+                {
+                    "author_id": draft["author"].id,
+                    "mail_message_id": message.id,
+                    "mail_mail_id": mail.id,
+                    "res_partner_id": draft["partner"].id,
+                    "notification_type": "email",
+                    "notification_status": "ready",
+                    "is_read": True,
+                }
+                for (draft, message, _link), mail in zip(rows, mails, strict=True)
+            ]
+        )
+        if len(mails) <= SEND_NOW_LIMIT:
+            mails.send_after_commit()
+        else:
+            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+
+    @api.model
+    def _queue_sms(self, rows):
+        """SMS leave by their queue, never in this transaction: a rollback after the
+        gateway took them would leave links in the world that nobody knows."""
+        if not rows:
+            return
+        sms_list = self.env["sms.sms"].sudo().create(
+            [
+                {
+                    "body": self._text(draft, "secure_sms_body"),
+                    "number": link.sudo().address,
+                    "partner_id": draft["partner"].id,
+                    "mail_message_id": message.id,
+                    "state": "outgoing",
+                    "secure_link_id": link.id,
+                }
+                for draft, message, link in rows
+            ]
+        )
+        self.env["mail.notification"].sudo().create(
+            [
+                {
+                    "author_id": draft["author"].id,
+                    "mail_message_id": message.id,
+                    "res_partner_id": draft["partner"].id,
+                    "sms_number": sms.number,
+                    "notification_type": "sms",
+                    "sms_id_int": sms.id,
+                    "sms_tracker_ids": [Command.create({"sms_uuid": sms.uuid})],
+                    "is_read": True,
+                    "notification_status": "ready",
+                }
+                for (draft, message, _link), sms in zip(rows, sms_list, strict=True)
+            ]
+        )
+
+    # -- texts -----------------------------------------------------------------
+
+    @api.model
+    def _subjects(self, drafts):
+        """Set each outbound draft's ``notification_subject``."""
+        for draft in drafts:
+            if draft["channel"] == "email":
+                draft["notification_subject"] = self._text(draft, "secure_email_subject")
+
+    @api.model
+    def _text(self, draft, field):
+        company = draft["company"].with_context(lang=draft["partner"].lang)
+        return texts.fill(company[field], self._values(draft))
+
+    @api.model
+    def _values(self, draft):
+        """What the placeholders stand for."""
+        user, company = draft["sender"].name, draft["company"].name
+        return {
+            "user.name": user,
+            "company.name": company,
+            "user.name_and_company": f"{user}, {company}",
+            "contact.name": draft["partner"].name,
+        }
+
+    @api.model
+    def _mail_body(self, draft):
+        """The mail's HTML, still with the mark in the link's place."""
+        company = draft["company"].with_context(lang=draft["partner"].lang)
+        anchor = Markup('<a href="%(mark)s">%(mark)s</a>') % {"mark": texts.LINK_MARK}
+        text = texts.fill_html(company.secure_email_body, self._values(draft), anchor)
+        layout = self._mail_layout(company, draft["partner"].lang)
+        return layout.replace(texts.TEXT_MARK, text)
+
+    @api.model
+    def _mail_layout(self, company, lang):
+        """The frame around the text, rendered once for each company and language."""
+        cache = self.env.cr.cache.setdefault("secure_mail_layout", {})
+        key = (company.id, company.write_date, lang)
+        if key not in cache:
+            cache[key] = self.env["ir.qweb"].with_context(lang=lang)._render(
+                "secure_messaging.notification_email",
+                {
+                    "company": company,
+                    "text_mark": texts.TEXT_MARK,
+                    "link_mark": texts.LINK_MARK,
+                    "lang": lang or "en_US",
+                },
+                minimal_qcontext=True,
+            )
+        return cache[key]

@@ -1,0 +1,176 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ..tools import pin_policy
+from ..tools.keyring import Purpose, new_uid
+
+OWNERS = ("company_id", "partner_id", "thread_id")
+
+
+class SecurePin(models.Model):
+    """The PINs, and the one place where one is set or checked.
+
+    Apart from ``res.partner``: merging and copying contacts copies their fields.
+    """
+
+    _name = "secure.pin"
+    _description = "Secure Messaging PIN"
+
+    company_id = fields.Many2one("res.company", "Default of", ondelete="cascade")
+    partner_id = fields.Many2one("res.partner", "Contact", ondelete="cascade")
+    thread_id = fields.Many2one("secure.thread", "Conversation", ondelete="cascade")
+    secure_uid = fields.Char(
+        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+    )
+    hash_sealed = fields.Text(
+        required=True, copy=False, groups=fields.NO_ACCESS, prefetch=False
+    )
+    generation = fields.Integer(
+        required=True, default=1, help="Grows with each new PIN; doors opened before it close."
+    )
+
+    _one_owner = models.Constraint(
+        "CHECK (num_nonnulls(company_id, partner_id, thread_id) = 1)",
+        "A PIN belongs to one company, contact or conversation.",
+    )
+    _company_unique = models.UniqueIndex("(company_id) WHERE company_id IS NOT NULL")
+    _partner_unique = models.UniqueIndex("(partner_id) WHERE partner_id IS NOT NULL")
+    _thread_unique = models.UniqueIndex("(thread_id) WHERE thread_id IS NOT NULL")
+
+    def copy(self, default=None):
+        raise UserError(self.env._("A PIN cannot be copied."))
+
+    # -- setting ---------------------------------------------------------------
+
+    @api.model
+    def _set(self, owner, pin):
+        """Give a company, contact or conversation its PIN.
+
+        Who may call is for the caller to check.
+
+        :param owner: one ``res.company``, ``res.partner`` or ``secure.thread``
+        :param str pin: as typed
+        :raise UserError: when the PIN may not be used
+        """
+        digits = self._validated(owner, pin)
+        found = self._of(owner)
+        uid = found.secure_uid or new_uid()
+        place = (self._name, uid, "hash_sealed")
+        hashed = pin_policy.hash_pin(digits)
+        sealed = self.env["secure.keyring"]._seal(Purpose.PINS, place, hashed)
+        if found:
+            found.write({"hash_sealed": sealed, "generation": found.generation + 1})
+        else:
+            field = self._owner_field(owner)
+            found = self.sudo().create(
+                {field: owner.id, "secure_uid": uid, "hash_sealed": sealed}
+            )
+        if owner._name == "res.partner":
+            self.env["secure.attempt"]._forgive(owner)
+        return found
+
+    @api.model
+    def _generate(self, owner):
+        """Like :meth:`_set` with a random PIN.
+
+        :return: the PIN, to be shown this once
+        """
+        pin = pin_policy.generate(self._known_numbers(owner))
+        self._set(owner, pin)
+        return pin
+
+    @api.model
+    def _clear(self, owner):
+        self._of(owner).unlink()
+
+    @api.model
+    def _validated(self, owner, pin):
+        digits = pin_policy.normalize(pin)
+        try:
+            pin_policy.check(digits, self._known_numbers(owner))
+        except pin_policy.PinRefused as refusal:
+            raise UserError(self._refusal_text(refusal.reason)) from refusal
+        return digits
+
+    @api.model
+    def _refusal_text(self, reason):
+        low, high = pin_policy.PIN_MIN_LENGTH, pin_policy.PIN_MAX_LENGTH
+        return {
+            "digits": self.env._("A PIN consists of digits only."),
+            "length": self.env._("A PIN has %(low)s to %(high)s digits.", low=low, high=high),
+            "obvious": self.env._(
+                "This PIN is too easy to guess. Please avoid repeated or consecutive "
+                "digits and the end of the contact's phone number."
+            ),
+        }[reason]
+
+    @api.model
+    def _known_numbers(self, owner):
+        partner = owner.partner_id if owner._name != "res.partner" else owner
+        return [partner.sudo().phone] if partner else []
+
+    @api.model
+    def _owner_field(self, owner):
+        owner.ensure_one()
+        return {
+            "res.company": "company_id",
+            "res.partner": "partner_id",
+            "secure.thread": "thread_id",
+        }[owner._name]
+
+    @api.model
+    def _of(self, owner):
+        """The PIN of an owner, as superuser; may be empty."""
+        return self.sudo().search([(self._owner_field(owner), "=", owner.id)], limit=1)
+
+    # -- checking --------------------------------------------------------------
+
+    @api.model
+    def _try(self, link, pin, remote_addr):
+        """Check a PIN typed for a link, within the limits.
+
+        The try is counted and committed before the costly comparison, and given back
+        when the PIN was right: a crash, an error or a parallel try gains nothing.
+
+        :param link: one genuine, live ``secure.link``
+        :param str pin: as typed
+        :param str remote_addr: the visitor's network address
+        :return: ("right", None), ("wrong", None), ("locked", (kind, until)); with
+            ("wrong", (kind, until)) this failure was the one that locked
+        """
+        attempts = self.env["secure.attempt"]
+        subject = attempts._subject(link, remote_addr)
+        reason = attempts._lock_reason(subject) or attempts._charge(subject)
+        if reason:
+            return "locked", reason
+        if self._matches(link.thread_id, pin):
+            attempts._refund(subject)
+            return "right", None
+        with attempts._own_transaction() as counters:
+            return "wrong", counters._lock_reason(subject) or None
+
+    @api.model
+    def _matches(self, thread, pin):
+        expected = thread._effective_pin()
+        if not expected:
+            return False
+        place = (self._name, expected.secure_uid, "hash_sealed")
+        hashed = self.env["secure.keyring"]._open(Purpose.PINS, place, expected.hash_sealed)
+        digits = pin_policy.normalize(pin)
+        return pin_policy.verify(digits, hashed)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._only_system()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._only_system()
+        return super().write(vals)
+
+    @api.model
+    def _only_system(self):
+        if not self.env.su:
+            raise AccessError(self.env._("PINs are set with the buttons made for it."))
+
+

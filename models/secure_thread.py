@@ -1,0 +1,195 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+
+from ..tools.keyring import Purpose, new_uid
+
+PIN_RULES = [
+    ("none", "No PIN"),
+    ("default", "Company default PIN"),
+    ("contact", "Contact's PIN"),
+    ("message", "PIN of this conversation"),
+]
+"""From loose to strict: a conversation's rule only ever moves down this list."""
+STRICTNESS = {rule: index for index, (rule, _label) in enumerate(PIN_RULES)}
+
+
+class SecureThread(models.Model):
+    """A private exchange between the company and one contact."""
+
+    _name = "secure.thread"
+    _description = "Secure Conversation"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "last_message_date desc, id desc"
+    _mail_post_access = "read"
+
+    name = fields.Char("Reference", required=True, readonly=True, copy=False, index=True)
+    active = fields.Boolean(default=True)
+    secure_uid = fields.Char(
+        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+    )
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    partner_id = fields.Many2one(
+        "res.partner", "Contact", ondelete="restrict", readonly=True, index=True
+    )
+    participant_ids = fields.Many2many(
+        "res.users", string="Participants", domain=[("share", "=", False)]
+    )
+    res_model = fields.Char("Document Model", readonly=True)
+    res_id = fields.Many2oneReference("Document", model_field="res_model", readonly=True)
+    subject_sealed = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    subject = fields.Char(compute="_compute_subject")
+    responsible_id = fields.Many2one(
+        "res.users", index=True, domain=[("share", "=", False)]
+    )
+    state = fields.Selection(
+        [("open", "Open"), ("closed", "Closed")], required=True, default="open"
+    )
+    channel = fields.Selection(
+        [("email", "Email"), ("sms", "SMS")], required=True, default="email"
+    )
+    pin_rule = fields.Selection(PIN_RULES, required=True, default="none", readonly=True)
+    staff_unread_count = fields.Integer("Unread Replies", readonly=True, default=0)
+    last_message_date = fields.Datetime(readonly=True, index=True)
+    link_ids = fields.One2many("secure.link", "thread_id", "Links", readonly=True)
+
+    _document_unique = models.UniqueIndex(
+        "(company_id, partner_id, res_model, res_id) "
+        "WHERE res_id IS NOT NULL AND pin_rule <> 'message'"
+    )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not self.env.su:
+            raise AccessError(self.env._("Conversations start with a secure message."))
+        for vals in vals_list:
+            company = self.env["res.company"].browse(vals["company_id"])
+            sequence = self.env["ir.sequence"].with_company(company).sudo()
+            vals.setdefault("name", sequence.next_by_code("secure.thread"))
+        context = {"mail_create_nolog": True, "mail_create_nosubscribe": True, "tracking_disable": True}
+        return super(SecureThread, self.with_context(**context)).create(vals_list)
+
+    def copy(self, default=None):
+        raise UserError(self.env._("A conversation cannot be copied."))
+
+    # -- who reads -------------------------------------------------------------
+
+    def _filtered_readable(self):
+        """Those whose content the current user may see in clear.
+
+        Asked of the user who is really there: neither ``sudo()`` nor anything in the
+        context opens a conversation, and the system user is no reader.
+        """
+        env = self.env
+        user = env.user
+        if env.uid == api.SUPERUSER_ID or not user._is_internal():
+            return self.browse()
+        return self.sudo(False)._filtered_access("read").with_env(env)
+
+    @api.depends_context("uid")
+    def _compute_subject(self):
+        readable = self._filtered_readable()
+        for thread in self:
+            thread.subject = thread._open_subject() if thread in readable else False
+
+    def _open_subject(self):
+        """The clear subject. Whoever calls has checked who will read it."""
+        thread = self.sudo()
+        if not thread.subject_sealed:
+            return ""
+        place = ("secure.thread", thread.secure_uid, "subject")
+        return self.env["secure.keyring"]._open(Purpose.CONTENT, place, thread.subject_sealed)
+
+    @api.model
+    def _search_display_name(self, operator, value):
+        domain = super()._search_display_name(operator, value)
+        if operator in ("ilike", "like", "=", "=ilike", "=like") and value:
+            domain = Domain(domain) | Domain("partner_id", operator, value)
+        return domain
+
+    # -- PIN -------------------------------------------------------------------
+
+    def _effective_rule(self):
+        """The rule that holds now: the thread's, or stricter since the contact got a
+        PIN of their own."""
+        self.ensure_one()
+        thread = self.sudo()
+        if thread.pin_rule in ("none", "default"):
+            if self.env["secure.pin"]._of(thread.partner_id):
+                return "contact"
+        return thread.pin_rule
+
+    def _effective_pin(self):
+        """The ``secure.pin`` that opens this conversation; empty when none does."""
+        thread = self.sudo()
+        owner = {
+            "none": None,
+            "default": thread.company_id,
+            "contact": thread.partner_id,
+            "message": thread,
+        }[self._effective_rule()]
+        pins = self.env["secure.pin"]
+        return pins._of(owner) if owner else pins
+
+    def _pin_state(self):
+        """Rule and generation, as text: when it changes, open doors close."""
+        pin = self._effective_pin()
+        return f"{self._effective_rule()}:{pin.id or 0}:{pin.generation or 0}"
+
+    def _tighten(self, rule):
+        """Raise the PIN rule of threads to ``rule``, never lower it."""
+        looser = self.filtered(lambda thread: STRICTNESS[thread.pin_rule] < STRICTNESS[rule])
+        looser.write({"pin_rule": rule})
+
+    @api.model
+    def _pin_rule_for(self, company, partner, pin=False):
+        """The rule a new send gets; the nearer PIN wins.
+
+        :return: one of ``PIN_RULES``, or None when a PIN is required and there is none
+        """
+        pins = self.env["secure.pin"]
+        if pin:
+            return "message"
+        if pins._of(partner):
+            return "contact"
+        if pins._of(company):
+            return "default"
+        return None if company.secure_pin_required else "none"
+
+    # -- address -----------------------------------------------------------------
+
+    def _address_on_file(self, channel):
+        return self.sudo().partner_id._secure_address(channel)
+
+    # -- life --------------------------------------------------------------------
+
+    def _mark_read_by_staff(self):
+        self.filtered("staff_unread_count").sudo().write({"staff_unread_count": 0})
+
+    def action_revoke(self):
+        """Withdraw all links: whoever holds one reads that it was withdrawn."""
+        self.check_access("write")
+        self.sudo().link_ids._revoke()
+
+    def action_unlock(self):
+        """Give the contact a fresh budget of wrong PINs."""
+        self.check_access("write")
+        self.env["secure.attempt"]._forgive(self.partner_id)
+        self.env["secure.access.log"]._log("unlocked", self)
+
+    def action_close(self):
+        self.write({"state": "closed"})
+
+    def action_reopen(self):
+        self.write({"state": "open"})
+
+    def action_open_log(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Log of %(reference)s", reference=self.name),
+            "res_model": "secure.access.log",
+            "view_mode": "list,form",
+            "domain": [("thread_id", "=", self.id)],
+        }
+

@@ -1,0 +1,336 @@
+"""The one way content enters a conversation."""
+
+from collections import namedtuple
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..tools import content
+from ..tools import token as tokens
+from ..tools.keyring import Purpose, new_uid
+from .secure_link import DEFAULT_EXPIRY_HOURS
+
+Sent = namedtuple("Sent", ("thread", "message", "link"))
+"""What became of one dict of values: records; no link for replies and notes."""
+
+OUTBOUND, INBOUND, INTERNAL = "outbound", "inbound", "internal"
+DIRECTIONS = [
+    (OUTBOUND, "To the contact"),
+    (INBOUND, "From the contact"),
+    (INTERNAL, "Internal note"),
+]
+
+
+class SecureThreadSend(models.Model):
+    _inherit = "secure.thread"
+
+    @api.model
+    def _send(self, values_list, notify=True):
+        """Store messages, sealed, and let their notifications leave.
+
+        The same few queries for one recipient and for ten thousand. Who may send is
+        for the caller to check; what may be sent is checked here, and it fails closed.
+
+        :param list values_list: a dict for each recipient:
+
+            - ``thread``: an existing conversation, or ``partner`` and ``company`` for
+              a new one (``res_model`` and ``res_id``: about which document)
+            - ``body`` (Markup or HTML), ``subject``
+            - ``attachments``: list of (name, bytes); ``attachment_ids``: pending
+              uploads of the sender
+            - ``direction``: outbound (default), inbound, internal
+            - ``channel``: ``email`` (default) or ``sms``
+            - ``pin``: a PIN of its own, which takes a conversation of its own
+            - ``expiry_hours``, ``renewable``, ``responsible``
+            - ``author``: ``res.partner``, the current user's by default
+            - ``sender``: ``res.users`` named in the notification
+
+        :param bool notify: False where Odoo makes the mail or SMS row itself; it is
+            marked with the returned link
+        :return: list of ``Sent``, in order
+        :raise UserError: naming every recipient that cannot be sent to
+        """
+        drafts = [self._complete_draft(values) for values in values_list]
+        self._check_drafts(drafts)
+        self._find_or_make_threads(drafts)
+        self.env["secure.notification"]._subjects(drafts)
+        messages = self._store_messages(drafts)
+        links = self._issue_links(drafts, messages)
+        if notify:
+            self.env["secure.notification"]._queue(drafts, messages, links)
+        self._note_activity(drafts)
+        return [
+            Sent(draft["thread"], message, link)
+            for draft, message, link in zip(drafts, messages, links, strict=True)
+        ]
+
+    # -- drafts ----------------------------------------------------------------
+
+    @api.model
+    def _complete_draft(self, values):
+        """Fill in the defaults of one dict of :meth:`_send`."""
+        thread = values.get("thread") or self.browse()
+        company = thread.company_id or values.get("company") or self.env.company
+        sender = values.get("sender") or self.env.user
+        return {
+            "attachments": [],
+            "attachment_ids": [],
+            "subject": "",
+            "channel": thread.channel or "email",
+            "pin": False,
+            "expiry_hours": int(company.secure_expiry_hours or DEFAULT_EXPIRY_HOURS),
+            "renewable": True,
+            "responsible": thread.responsible_id or company.secure_responsible_id or sender,
+            "author": self.env.user.partner_id,
+            "res_model": False,
+            "res_id": False,
+            **values,
+            "direction": values.get("direction") or OUTBOUND,
+            "thread": thread,
+            "company": company.sudo(),
+            "sender": sender.sudo(),
+            "partner": (thread.partner_id or values.get("partner")).sudo(),
+            "body": content.clean_staff_body(values.get("body")),
+            "uid": new_uid(),
+        }
+
+    @api.model
+    def _check_drafts(self, drafts):
+        """Refuse the whole batch, naming all that is wrong with it."""
+        problems = []
+        for draft in drafts:
+            problem = self._draft_problem(draft)
+            if problem and problem not in problems:
+                problems.append(problem)
+        if problems:
+            raise UserError("\n".join(problems))
+        self.env["secure.keyring"]._sealing_ring()
+
+    @api.model
+    def _draft_problem(self, draft):
+        """Why a draft cannot be sent, as text for its sender; empty when it can."""
+        if content.is_empty(draft["body"]) and not (
+            draft["attachments"] or draft["attachment_ids"]
+        ):
+            return self.env._("Please write a message, or add a file.")
+        if draft["direction"] != OUTBOUND:
+            return ""
+        company, partner = draft["company"], draft["partner"]
+        if not company.secure_messaging_enabled:
+            return self.env._(
+                "Secure messaging is switched off for %(company)s. Nothing was sent.",
+                company=company.display_name,
+            )
+        if draft["thread"] and not draft["thread"].active:
+            return self.env._("This conversation is archived. Nothing was sent.")
+        return self._recipient_problem(draft, company, partner)
+
+    @api.model
+    def _recipient_problem(self, draft, company, partner):
+        name = partner.display_name
+        if not partner.active:
+            return self.env._("%(contact)s is archived.", contact=name)
+        if partner.company_id and partner.company_id != company:
+            return self.env._(
+                "%(contact)s belongs to another company than %(company)s.",
+                contact=name,
+                company=company.display_name,
+            )
+        if not partner._secure_address(draft["channel"]):
+            return partner._secure_address_problem(draft["channel"])
+        draft["pin_rule"] = self._pin_rule_for(company, partner, draft["pin"])
+        if not draft["pin_rule"]:
+            return self.env._(
+                "A PIN is required, but there is none for %(contact)s. Please set one on "
+                "the contact, for this message, or as the company's default.",
+                contact=name,
+            )
+        if draft["pin"]:
+            self.env["secure.pin"]._validated(partner, draft["pin"])
+        return ""
+
+    # -- threads ---------------------------------------------------------------
+
+    @api.model
+    def _find_or_make_threads(self, drafts):
+        """Give each draft its conversation: the given one, its document's, a new one."""
+        outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
+        about = self._threads_about([draft for draft in outbound if not draft["thread"]])
+        missing = []
+        for draft in outbound:
+            if draft["thread"] and draft["pin"]:
+                draft.update(thread=self.browse(), res_model=False, res_id=False)
+            draft["thread"] = draft["thread"] or about.get(self._document_key(draft), self.browse())
+            if not draft["thread"]:
+                missing.append(draft)
+        made = self.sudo().create([self._thread_values(draft) for draft in missing])
+        for draft, thread in zip(missing, made, strict=True):
+            draft["thread"] = thread
+            if draft["pin"]:
+                self.env["secure.pin"]._set(thread, draft["pin"])
+        for rule in {draft["pin_rule"] for draft in outbound}:
+            ids = [draft["thread"].id for draft in outbound if draft["pin_rule"] == rule]
+            self.sudo().browse(ids)._tighten(rule)
+
+    @api.model
+    def _threads_about(self, drafts):
+        """Existing conversations by :meth:`_document_key`, in one query."""
+        keyed = [draft for draft in drafts if draft["res_id"] and not draft["pin"]]
+        if not keyed:
+            return {}
+        threads = self.sudo().search(
+            [
+                ("partner_id", "in", {draft["partner"].id for draft in keyed}),
+                ("res_model", "in", {draft["res_model"] for draft in keyed}),
+                ("res_id", "in", {draft["res_id"] for draft in keyed}),
+                ("pin_rule", "!=", "message"),
+            ]
+        )
+        return {
+            (thread.company_id.id, thread.partner_id.id, thread.res_model, thread.res_id): thread
+            for thread in threads
+        }
+
+    @api.model
+    def _document_key(self, draft):
+        return draft["company"].id, draft["partner"].id, draft["res_model"], draft["res_id"]
+
+    @api.model
+    def _thread_values(self, draft):
+        uid = new_uid()
+        place = ("secure.thread", uid, "subject")
+        subject = (draft["subject"] or "").strip()
+        seal = self.env["secure.keyring"]._seal
+        return {
+            "secure_uid": uid,
+            "company_id": draft["company"].id,
+            "partner_id": draft["partner"].id,
+            "subject_sealed": seal(Purpose.CONTENT, place, subject) if subject else False,
+            "responsible_id": draft["responsible"].id,
+            "channel": draft["channel"],
+            "pin_rule": draft["pin_rule"],
+            "res_model": draft["res_model"] if not draft["pin"] else False,
+            "res_id": draft["res_id"] if not draft["pin"] else False,
+        }
+
+    # -- messages --------------------------------------------------------------
+
+    @api.model
+    def _store_messages(self, drafts):
+        """Insert the messages, sealed before the first INSERT.
+
+        :return: ``mail.message`` records, in order
+        """
+        files = self._store_files(drafts)
+        values_list = [
+            self._message_values(draft, attachments)
+            for draft, attachments in zip(drafts, files, strict=True)
+        ]
+        messages = self.env["mail.message"]._secure_create(values_list)
+        return messages
+
+    @api.model
+    def _message_values(self, draft, attachments):
+        thread = draft["thread"].sudo()
+        note = draft["direction"] == INTERNAL
+        subtype = "mail.mt_note" if note else "mail.mt_comment"
+        company = draft["company"]
+        author = draft["author"]
+        return {
+            "model": "secure.thread",
+            "res_id": thread.id,
+            "body": content.PLACEHOLDER,
+            "subject": draft.get("notification_subject") or thread.name,
+            "message_type": "comment",
+            "subtype_id": self.env["ir.model.data"]._xmlid_to_res_id(subtype),
+            "author_id": author.id,
+            "email_from": author.email_formatted or company.email_formatted,
+            "reply_to": company._secure_reply_to(),
+            "message_id": f"<{tokens.new_secret()}@secure-message>",
+            "record_alias_domain_id": company.alias_domain_id.id,
+            "record_company_id": company.id,
+            "attachment_ids": [(4, attachment.id) for attachment in attachments],
+            "secure_uid": draft["uid"],
+            "secure_direction": draft["direction"],
+            **self._sealed_content(draft),
+        }
+
+    @api.model
+    def _sealed_content(self, draft):
+        seal = self.env["secure.keyring"]._seal
+        place = ("mail.message", draft["uid"])
+        subject = (draft["subject"] or "").strip()
+        return {
+            "secure_body": seal(Purpose.CONTENT, (*place, "body"), draft["body"] or ""),
+            "secure_subject": seal(Purpose.CONTENT, (*place, "subject"), subject)
+            if subject
+            else False,
+        }
+
+    @api.model
+    def _store_files(self, drafts):
+        """Seal the files of all drafts.
+
+        :return: list of ``ir.attachment`` records, one for each draft
+        """
+        Attachment = self.env["ir.attachment"]
+        values_list, owners = [], []
+        for index, draft in enumerate(drafts):
+            pending = Attachment._secure_pending(draft["attachment_ids"])
+            files = [*pending._secure_files(), *draft["attachments"]]
+            for name, data in files:
+                owners.append(index)
+                values_list.append(
+                    {
+                        "name": name,
+                        "raw": data,
+                        "res_model": "secure.thread",
+                        "res_id": draft["thread"].id,
+                    }
+                )
+        stored = [Attachment.sudo() for _draft in drafts]
+        for index, attachment in zip(owners, Attachment.sudo().create(values_list), strict=True):
+            stored[index] |= attachment
+        used = {id_ for draft in drafts for id_ in draft["attachment_ids"]}
+        Attachment._secure_pending(used).unlink()
+        return stored
+
+    # -- links and after -------------------------------------------------------
+
+    @api.model
+    def _issue_links(self, drafts, messages):
+        """Links for the outbound ones.
+
+        :return: list of ``secure.link``, an empty one where there is none
+        """
+        numbered = [
+            (index, {
+                "thread_id": draft["thread"].id,
+                "message_id": messages[index].id,
+                "channel": draft["channel"],
+                "address": draft["partner"]._secure_address(draft["channel"]),
+                "duration": draft["expiry_hours"],
+                "renewable": draft["renewable"],
+            })
+            for index, draft in enumerate(drafts)
+            if draft["direction"] == OUTBOUND
+        ]
+        links = [self.env["secure.link"] for _draft in drafts]
+        if numbered:
+            issued = self.env["secure.link"]._issue([values for _index, values in numbered])
+            for (index, _values), link in zip(numbered, issued, strict=True):
+                links[index] = link
+        return links
+
+    @api.model
+    def _note_activity(self, drafts):
+        """Dates and counters, in one statement for each kind of change."""
+        threads = self.sudo().browse({draft["thread"].id for draft in drafts})
+        threads.write({"last_message_date": fields.Datetime.now()})
+        inbound = [draft["thread"] for draft in drafts if draft["direction"] == INBOUND]
+        for thread in inbound:
+            thread.sudo().staff_unread_count += 1
+            if thread.sudo().state == "closed":
+                thread.sudo().state = "open"
+        outbound = {draft["thread"].id for draft in drafts if draft["direction"] == OUTBOUND}
+        self.sudo().browse(outbound)._mark_read_by_staff()

@@ -1,0 +1,1 @@
+from . import content, keyring, network, notification, pin_policy, token

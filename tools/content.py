@@ -1,0 +1,68 @@
+"""What a message may contain, before it is sealed and before it is shown."""
+
+import re
+from pathlib import PurePosixPath
+
+from lxml import etree, html
+from markupsafe import Markup
+
+from odoo.tools.mail import html_sanitize, is_html_empty, plaintext2html
+
+PLACEHOLDER = Markup("<p>Secure message</p>")
+"""What every ordinary reader of ``mail.message.body`` sees."""
+FILE_PLACEHOLDER = "secure-file"
+"""What every ordinary reader of ``ir.attachment.name`` sees."""
+
+FILE_NAME_MAX_LENGTH = 120
+FALLBACK_FILE_NAME = "file"
+
+
+def clean_staff_body(body):
+    """HTML from a member of staff, without anything that runs.
+
+    :param body: str or Markup; plain ``str`` from an editor is HTML too
+    :return: Markup
+    """
+    return html_sanitize(body or "", sanitize_attributes=True, sanitize_style=True)
+
+
+def clean_client_text(text):
+    """What a client typed, as HTML: plain text, line breaks kept."""
+    text = (text or "").replace("\r\n", "\n").strip()
+    return plaintext2html(text) if text else Markup("")
+
+
+def for_page(body):
+    """A body as the public page may show it: no style, no remote image.
+
+    A remote image would tell its server who reads, and when.
+    """
+    cleaned = html_sanitize(
+        body or "", sanitize_attributes=True, strip_style=True, strip_classes=True
+    )
+    if not cleaned:
+        return Markup("")
+    root = html.fragment_fromstring(str(cleaned), create_parent="div")
+    for image in root.xpath(".//img"):
+        if not (image.get("src") or "").startswith("data:image/"):
+            image.drop_tree()
+    for link in root.xpath(".//a[@href]"):
+        link.set("rel", "noopener noreferrer")
+        link.set("target", "_blank")
+    inner = etree.tostring(root, encoding="unicode", method="html")
+    return Markup(inner)
+
+
+def is_empty(body):
+    return is_html_empty(body or "")
+
+
+def clean_file_name(name):
+    """A file name without folders, control characters or direction overrides."""
+    name = PurePosixPath((name or "").replace("\\", "/")).name
+    name = re.sub(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069<>:\"|?*]", "", name)
+    name = name.strip(" .") or FALLBACK_FILE_NAME
+    if len(name) <= FILE_NAME_MAX_LENGTH:
+        return name
+    suffix = PurePosixPath(name).suffix[:16]
+    return name[: FILE_NAME_MAX_LENGTH - len(suffix)] + suffix

@@ -1,0 +1,1 @@
+from . import secure_compose, secure_pin_wizard

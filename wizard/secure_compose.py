@@ -1,0 +1,159 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ..models.secure_link import EXPIRY_HOURS
+from ..tools import content
+from ..tools.keyring import Purpose, new_uid
+
+
+class SecureCompose(models.TransientModel):
+    """Write a secure message to contacts.
+
+    What its table holds is sealed as it arrives: the web client saves the form before
+    it sends, and rows of a form live on in backups and dead tuples.
+    """
+
+    _name = "secure.compose"
+    _description = "New Secure Message"
+
+    secure_uid = fields.Char(
+        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+    )
+    sealed_subject = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    sealed_body = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    sealed_pin = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company
+    )
+    partner_ids = fields.Many2many(
+        "res.partner", string="To", required=True, context={"active_test": True}
+    )
+    channel = fields.Selection(
+        [("email", "Email"), ("sms", "SMS")], "Notify By", required=True, default="email"
+    )
+    subject = fields.Char(store=False, compute="_compute_content", inverse="_inverse_subject")
+    body = fields.Html(
+        store=False, compute="_compute_content", inverse="_inverse_body", sanitize=False
+    )
+    pin = fields.Char(
+        "PIN for This Message", store=False, compute="_compute_content", inverse="_inverse_pin"
+    )
+    expiry_hours = fields.Selection(
+        EXPIRY_HOURS,
+        "Link Expires After",
+        required=True,
+        default=lambda self: self.env.company.secure_expiry_hours,
+    )
+    renewable = fields.Boolean("Contact May Renew the Link", default=True)
+    attachment_ids = fields.Many2many("ir.attachment", string="Files", bypass_search_access=True)
+    problem = fields.Char(compute="_compute_problem")
+
+    # -- sealed fields -----------------------------------------------------------
+
+    @api.depends("sealed_subject", "sealed_body", "sealed_pin")
+    def _compute_content(self):
+        for compose in self:
+            compose.subject = compose._open("sealed_subject")
+            compose.body = compose._open("sealed_body")
+            compose.pin = compose._open("sealed_pin")
+
+    def _inverse_subject(self):
+        for compose in self:
+            compose._seal("sealed_subject", compose.subject)
+
+    def _inverse_body(self):
+        for compose in self:
+            compose._seal("sealed_body", content.clean_staff_body(compose.body))
+
+    def _inverse_pin(self):
+        for compose in self:
+            compose._seal("sealed_pin", compose.pin)
+
+    def _seal(self, field, value):
+        place = (self._name, self.sudo().secure_uid, field)
+        seal = self.env["secure.keyring"]._seal
+        self.sudo()[field] = seal(Purpose.CONTENT, place, str(value)) if value else False
+
+    def _open(self, field):
+        """What the writer of this form typed; nothing for anybody else."""
+        form = self.sudo()
+        if not form[field] or form.create_uid.id != self.env.uid:
+            return False
+        place = (self._name, form.secure_uid, field)
+        return self.env["secure.keyring"]._open(Purpose.CONTENT, place, form[field])
+
+    # -- the form ----------------------------------------------------------------
+
+    @api.depends("partner_ids", "channel", "company_id")
+    def _compute_problem(self):
+        """What will stop the send, told before anything is typed."""
+        for compose in self:
+            compose.problem = compose._find_problem()
+
+    def _find_problem(self):
+        if not self.company_id.secure_messaging_enabled:
+            return self.env._(
+                "Secure messaging is switched off for %(company)s.",
+                company=self.company_id.display_name,
+            )
+        problems = [
+            partner._secure_address_problem(self.channel)
+            for partner in self.partner_ids._origin
+            if not partner._secure_address(self.channel)
+        ]
+        return "\n".join(problems)
+
+    def action_send(self):
+        """Send to each contact alone, in a conversation of its own.
+
+        :return: action that shows what was sent
+        """
+        self.ensure_one()
+        self._check_sender()
+        threads = self.env["secure.thread"]
+        # sudo: the group was checked; ``_send`` checks what may be sent
+        sent = threads._send([self._values_for(partner) for partner in self.partner_ids])
+        self.sudo().unlink()
+        for row in sent:
+            threads |= row.thread
+        return self._done_action(threads)
+
+    def _check_sender(self):
+        if not self.env.user.has_group("secure_messaging.group_user"):
+            raise AccessError(self.env._("You may not send secure messages."))
+        if self.create_uid != self.env.user:
+            raise AccessError(self.env._("This form was opened by somebody else."))
+        self.company_id.check_access("read")
+        if self.company_id not in self.env.companies:
+            raise AccessError(self.env._("You may not send for this company."))
+        self.partner_ids.check_access("read")
+        if not self.partner_ids:
+            raise UserError(self.env._("Please choose at least one contact."))
+
+    def _values_for(self, partner):
+        return {
+            "partner": partner,
+            "company": self.company_id,
+            "subject": self.subject,
+            "body": self.body,
+            "attachment_ids": self.attachment_ids.ids,
+            "channel": self.channel,
+            "pin": self.pin,
+            "expiry_hours": int(self.expiry_hours),
+            "renewable": self.renewable,
+            "responsible": self.env.user,
+        }
+
+    def _done_action(self, threads):
+        message = self.env._("Sent to %(count)s contacts.", count=len(threads))
+        if len(threads) == 1:
+            message = self.env._("Sent to %(contact)s.", contact=threads.partner_id.display_name)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": message,
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }

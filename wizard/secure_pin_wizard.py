@@ -1,0 +1,67 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+
+
+class SecurePinWizard(models.TransientModel):
+    """Set, generate or remove a PIN. A typed PIN is never stored in this table."""
+
+    _name = "secure.pin.wizard"
+    _description = "Set a PIN"
+
+    partner_id = fields.Many2one("res.partner", "Contact", readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True)
+    is_set = fields.Boolean(compute="_compute_is_set")
+    pin = fields.Char("New PIN", store=False, compute="_compute_pin", inverse="_inverse_pin")
+    generated_pin = fields.Char("Generated PIN", store=False, compute="_compute_pin")
+
+    def _compute_pin(self):
+        self.pin = False
+        self.generated_pin = False
+
+    def _inverse_pin(self):
+        """Saving the form sets the PIN; the form never gets it back."""
+        for wizard in self.filtered("pin"):
+            self.env["secure.pin"]._set(wizard._checked_owner(), wizard.pin)
+            wizard._log_change()
+
+    @api.depends("partner_id", "company_id")
+    def _compute_is_set(self):
+        for wizard in self:
+            owner = wizard.partner_id or wizard.company_id
+            wizard.is_set = bool(owner and self.env["secure.pin"]._of(owner))
+
+    def action_save(self):
+        return {"type": "ir.actions.act_window_close"}
+
+    def action_generate(self):
+        """Set a random PIN and show it, this once."""
+        self.ensure_one()
+        pin = self.env["secure.pin"]._generate(self._checked_owner())
+        self._log_change()
+        return {
+            "type": "ir.actions.client",
+            "tag": "secure_messaging.show_pin",
+            "params": {"pin": pin, "name": (self.partner_id or self.company_id).display_name},
+        }
+
+    def action_clear(self):
+        self.ensure_one()
+        self.env["secure.pin"]._clear(self._checked_owner())
+        self._log_change()
+        return {"type": "ir.actions.act_window_close"}
+
+    def _checked_owner(self):
+        """The contact or company, if the current user may give it a PIN."""
+        owner = self.partner_id or self.company_id
+        owner.ensure_one()
+        group = "group_user" if self.partner_id else "group_admin"
+        if not self.env.user.has_group(f"secure_messaging.{group}"):
+            raise AccessError(self.env._("You may not set this PIN."))
+        owner.check_access("write")
+        return owner
+
+    def _log_change(self):
+        # sudo: the log covers conversations the current user does not see
+        threads = self.env["secure.thread"].sudo().search([("partner_id", "=", self.partner_id.id)])
+        if self.partner_id:
+            self.env["secure.access.log"].with_user(self.env.user)._log("pin_set", threads)
