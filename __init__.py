@@ -1,2 +1,4 @@
 from . import controllers, models, tools, wizard
 from .hooks import post_init_hook
+
+tools.log_filter.install()

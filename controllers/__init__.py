@@ -1,1 +1,1 @@
-
+from . import attachment, page

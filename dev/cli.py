@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ground import cleaning, odoo_tree, paths, servers, system, tests, venv
 from ground.databases import Databases
@@ -21,6 +21,14 @@ WELCOME = """
 
     Ctrl-C stops everything.
 """
+
+def _until_stopped(look=lambda: None):
+    """Wait for Ctrl-C, which here is the way to end and no failure."""
+    with suppress(Stopped):
+        while True:
+            time.sleep(1)
+            look()
+
 
 class Stopped(BaseException):
     """Somebody asked us to stop."""
@@ -65,9 +73,7 @@ def run(options):
             step("Sending the demo messages")
             running.send_demo()
             print(WELCOME.format(office=running.url, caught=running.mailroom_url))
-            while True:
-                time.sleep(1)
-                running.require_running()
+            _until_stopped(running.require_running)
 
 
 def smoke(_options):
@@ -115,8 +121,7 @@ def hold(_options):
         for name in names:
             print(f"export {name}={shlex.quote(ground.env[name])}")
         print(f"export SM_PYTHON={ground.python}", flush=True)
-        while True:
-            time.sleep(60)
+        _until_stopped()
 
 
 def clean(_options):
@@ -160,6 +165,9 @@ def main():
         return int(COMMANDS[options.command](options) or 0)
     except Trouble as trouble:
         complain(trouble)
+        return 1
+    except OSError as error:
+        complain(f"{error}\nIs the disk full, or does a folder belong to others?")
         return 1
     except Stopped as stopped:
         print("\nStopped.", flush=True)

@@ -34,7 +34,7 @@ PAGE = """<!DOCTYPE html>
            margin: 1rem 0; padding: 1rem; }}
  header {{ color: #555; font-size: .875rem; overflow-wrap: anywhere; }}
  h2 {{ font-size: 1.125rem; margin: .25rem 0 .5rem; }}
- iframe {{ border: 0; width: 100%; height: 22rem; background: #fff; }}
+ iframe {{ border: 0; width: 100%; height: 16rem; resize: vertical; }}
  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; margin: 0; }}
 </style></head><body>
 <h1>Caught mail and SMS</h1>
@@ -54,6 +54,7 @@ FRAME = (
     '<meta charset="utf-8"><base target="_blank">'
     '<meta name="referrer" content="no-referrer">'
 )
+SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 
 
 class Mailbox:
@@ -147,13 +148,10 @@ def show_mail(file):
         body = f"<pre>{linked(text)}</pre>"
     attached = ", ".join(p.get_filename() or "?" for p in mail.iter_attachments())
     return _entry(
-        f"Email to {mail['To']} &lt;from {mail['From']}&gt;, {mail['Date']}",
+        f"Email from {mail['From']} to {mail['To']}, {mail['Date']}",
         mail["Subject"] or "",
         body + (f"<p>Attached: {html.escape(attached)}</p>" if attached else ""),
     )
-
-
-SANDBOX = "allow-popups allow-popups-to-escape-sandbox"
 
 
 def show_sms(message):
@@ -165,9 +163,9 @@ def show_sms(message):
 
 def _entry(heading, title, body):
     """Return one box of the page; `body` is HTML, the rest is text."""
-    heading = html.escape(html.unescape(heading))
     title = f"<h2>{html.escape(title)}</h2>" if title else ""
-    return f"<article><header>{heading}</header>{title}{body}</article>"
+    heading = f"<header>{html.escape(heading)}</header>"
+    return f"<article>{heading}{title}{body}</article>"
 
 
 def linked(text):

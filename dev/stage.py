@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import time
-import xmlrpc.client
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
+
+import requests
 
 
 class Stage:
@@ -31,6 +32,7 @@ class Stage:
         self.chromium = facts["chromium"]
         self._config = facts["config"]
         self._odoo = facts["odoo_command"]
+        self._sessions = {}
 
     @classmethod
     def here(cls):
@@ -85,16 +87,27 @@ class Stage:
         return json.loads(result)
 
     def call(self, model, method, *args, login="admin", password=None, **kwargs):
-        """Call a method over XML-RPC, with that user's own rights."""
-        password = password or login
-        common = xmlrpc.client.ServerProxy(f"{self.base_url}/xmlrpc/2/common")
-        uid = common.authenticate(self.database, login, password, {})
-        models = xmlrpc.client.ServerProxy(
-            f"{self.base_url}/xmlrpc/2/object", allow_none=True
-        )
-        return models.execute_kw(
-            self.database, uid, password, model, method, args, kwargs
-        )
+        """Call a method as the back office in a browser does, with that user's own
+        rights; raise what Odoo answers when it refuses."""
+        session = self._sessions.get(login) or self._log_in(login, password or login)
+        params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
+        return self._ask(session, f"/web/dataset/call_kw/{model}/{method}", params)
+
+    def _log_in(self, login, password):
+        """Return a session of that user, kept for the next call."""
+        session = self._sessions[login] = requests.Session()
+        params = {"db": self.database, "login": login, "password": password}
+        self._ask(session, "/web/session/authenticate", params)
+        return session
+
+    def _ask(self, session, path, params):
+        """Send one JSON-RPC request."""
+        body = {"jsonrpc": "2.0", "method": "call", "params": params}
+        answer = session.post(self.base_url + path, json=body, timeout=60).json()
+        if "error" in answer:
+            data = answer["error"].get("data", {})
+            raise AssertionError(f"{data.get('name')}: {data.get('message')}")
+        return answer["result"]
 
     def psql(self, sql):
         """Run SQL, return its unaligned output."""

@@ -6,6 +6,8 @@ from . import (
     secure_thread_send,
     secure_thread_chatter,
     secure_link,
+    secure_link_renewal,
+    secure_page,
     secure_pin,
     secure_grant,
     secure_notification,

@@ -32,7 +32,14 @@ class SecureAttempt(models.Model):
     _log_access = False
 
     kind = fields.Selection(
-        [("address", "Network address"), ("link", "Link"), ("contact", "Contact")], required=True
+        [
+            ("address", "Network address"),
+            ("link", "Link"),
+            ("contact", "Contact"),
+            ("renewal_hour", "Renewals in an hour"),
+            ("renewal_day", "Renewals in a day"),
+        ],
+        required=True,
     )
     key = fields.Char(required=True, help="Record id, or keyed hash of a network address.")
     window_start = fields.Datetime(required=True)
@@ -99,6 +106,24 @@ class SecureAttempt(models.Model):
                 )
 
     @api.model
+    def _allow(self, windows, key):
+        """Count one use of something rationed, if all its windows have room.
+
+        :param dict windows: (limit, timedelta) by kind
+        :return: whether it was counted
+        """
+        with self._own_transaction() as counters:
+            now = fields.Datetime.now()
+            rows = counters._read_counters([(kind, key) for kind in windows])
+            spans = {kind: span for kind, (_limit, span) in windows.items()}
+            used = {kind: counters._used(rows.get(kind), spans[kind], now) for kind in windows}
+            if any(used[kind] >= limit for kind, (limit, _span) in windows.items()):
+                return False
+            for kind, span in spans.items():
+                counters._count(kind, key, rows.get(kind), now, span)
+            return True
+
+    @api.model
     def _forgive(self, partners):
         """Staff unlocked contacts, or set them a new PIN."""
         keys = [str(partner_id) for partner_id in partners.ids]
@@ -130,10 +155,15 @@ class SecureAttempt(models.Model):
         return kind, until
 
     @api.model
-    def _count(self, kind, key, row, now):
-        start, count = now, 1
-        if row and row["window_start"] + WRONG_PINS_WINDOW > now:
-            start, count = row["window_start"], row["window_count"] + 1
+    def _used(self, row, span, now):
+        """What a counter holds within its running window."""
+        running = row and row["window_start"] + span > now
+        return row["window_count"] if running else 0
+
+    @api.model
+    def _count(self, kind, key, row, now, span=WRONG_PINS_WINDOW):
+        count = self._used(row, span, now) + 1
+        start = now if count == 1 else row["window_start"]
         locked = count >= WINDOW_LIMITS.get(kind, count + 1)
         values = [start, count, now + WRONG_PINS_LOCK if locked else None]
         self.env.cr.execute(

@@ -5,9 +5,12 @@ from datetime import timedelta
 from odoo import api, fields, models
 
 from ..tools import token as tokens
+from ..tools.keyring import Purpose, new_uid
 
 GRANT_IDLE = timedelta(minutes=30)
 GRANT_ABSOLUTE = timedelta(hours=12)
+GRANT_KEPT = timedelta(days=1)
+"""How long a closed door's row is kept for who returns to a half-typed text."""
 GRANT_TOUCH = timedelta(minutes=1)
 """Activity is noted at most this often, so that reading writes little."""
 
@@ -28,6 +31,11 @@ class SecureGrant(models.Model):
     idle_until = fields.Datetime(required=True)
     expires_at = fields.Datetime(required=True, index=True)
     receipts_pending = fields.Boolean(default=True)
+    last_reply_key = fields.Char()
+    secure_uid = fields.Char(
+        required=True, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+    )
+    draft_sealed = fields.Text(groups=fields.NO_ACCESS, prefetch=False)
 
     _handle_unique = models.UniqueIndex("(handle)")
 
@@ -56,21 +64,25 @@ class SecureGrant(models.Model):
 
     @api.model
     def _find(self, handle, secret):
-        """The grant of a request, empty unless it holds right now.
+        """The grant a browser was given, whether it still holds or not.
 
-        Everything that ends a grant early is looked at here, at each request.
+        :param str handle: from the address
+        :param str secret: from the cookie
+        :return: ``secure.grant``, empty unless both belong together
         """
         grant = self.sudo().search([("handle", "=", handle or "")], limit=1)
         given = _digest(secret or "")
-        if not hmac.compare_digest(grant.cookie_hash or "", given):
-            return self.browse()
-        return grant if grant._holds() else self.browse()
+        same = hmac.compare_digest(grant.cookie_hash or "", given)
+        return grant if same else self.browse()
 
     def _holds(self):
+        """Whether the door is still open. Everything that ends a grant early is looked
+        at here, at each request."""
         now = fields.Datetime.now()
         thread, link = self.thread_id, self.link_id
-        return (
-            now < self.idle_until
+        return bool(
+            self
+            and now < self.idle_until
             and now < self.expires_at
             and now < link.expires_at
             and not link.revoked_at
@@ -87,11 +99,44 @@ class SecureGrant(models.Model):
             self.sudo().write({"idle_until": idle_until})
 
     def _end(self):
-        self.sudo().unlink()
+        """Close the door. The row stays for a while: with its cookie, the PIN alone
+        opens again, and a text typed meanwhile is not lost."""
+        self.sudo().write({"idle_until": fields.Datetime.now()})
+
+    # -- what a page must not lose -----------------------------------------------
+
+    def _claim_reply(self, key):
+        """Whether this is the first time a form is sent: a double click sends twice.
+
+        Of two requests at once, the second waits for the row, fails to serialize, is
+        replayed by Odoo, and then finds the key.
+        """
+        if not key or self.last_reply_key == key:
+            return False
+        self.sudo().write({"last_reply_key": key})
+        return True
+
+    def _keep_draft(self, text):
+        place = (self._name, self.secure_uid, "draft")
+        seal = self.env["secure.keyring"]._seal
+        self.draft_sealed = seal(Purpose.CONTENT, place, text) if text else False
+
+    def _draft(self):
+        if not self.draft_sealed:
+            return ""
+        place = (self._name, self.secure_uid, "draft")
+        return self.env["secure.keyring"]._open(Purpose.CONTENT, place, self.draft_sealed)
+
+    def _form_token(self):
+        """What the page's forms must send back."""
+        message = f"form{self.handle}{self.cookie_hash}".encode()
+        ring = self.env["secure.keyring"]._ring()
+        return ring.mac(Purpose.LINKS, message, ring.fingerprints[-1]).hex()[:32]
 
     @api.autovacuum
     def _gc_expired(self):
-        self.sudo().search([("expires_at", "<", fields.Datetime.now())]).unlink()
+        limit = fields.Datetime.now() - GRANT_KEPT
+        self.sudo().search([("expires_at", "<", limit)]).unlink()
 
 
 def _digest(secret):

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.tools.mail import email_normalize
 
 from ..tools import token as tokens
+from ..tools.keyring import Purpose
 
 EXPIRY_HOURS = [("24", "24 hours"), ("240", "10 days"), ("4380", "6 months"), ("8760", "1 year")]
 """What a sender can choose; selection keys are hours."""
@@ -40,6 +41,7 @@ class SecureLink(models.Model):
     renewal_of_id = fields.Many2one("secure.link", ondelete="set null", index="btree_not_null")
     expires_at = fields.Datetime(required=True, index=True)
     left_at = fields.Datetime("Left")
+    opened_at = fields.Datetime("First Opened")
     revoked_at = fields.Datetime("Withdrawn")
     replaced_by_id = fields.Many2one("secure.link", ondelete="set null", index="btree_not_null")
     state = fields.Selection(
@@ -69,11 +71,15 @@ class SecureLink(models.Model):
         thread = self.thread_id.sudo()
         if self.revoked_at or not thread.active or not thread.partner_id.active:
             return "revoked"
+        if fields.Datetime.now() >= self.expires_at:
+            return "replaced" if self.replaced_by_id else "expired"
+        if not self._serves(thread._address_on_file(self.channel)):
+            return "revoked"
         if self.replaced_by_id:
             return "replaced"
         if self.env["secure.attempt"]._is_dead(self):
             return "locked"
-        return "live" if fields.Datetime.now() < self.expires_at else "expired"
+        return "live"
 
     # -- making --------------------------------------------------------------
 
@@ -191,6 +197,12 @@ class SecureLink(models.Model):
         genuine = tokens.verify(ring, token, link._token_parts() if link else None)
         return link if genuine and well_formed else link.browse()
 
+    def _form_token(self):
+        """What the gate's form must send back: proof that the gate was looked at."""
+        message = f"form{self.public_id}{self.nonce}".encode()
+        mac = self.env["secure.keyring"]._ring().mac(Purpose.LINKS, message, self.fingerprint)
+        return mac.hex()[:32]
+
     def _serves(self, address):
         """Whether an email address or number is the one the link is for."""
         self.ensure_one()
@@ -205,6 +217,15 @@ class SecureLink(models.Model):
         if not at:
             return f"{address[:3]}***{address[-2:]}"
         return f"{local[:1]}***@{domain}"
+
+    def _note_opened(self, remote_addr):
+        """The first POST at the gate: a person, not a scanner that follows links."""
+        if self.opened_at:
+            return
+        self.opened_at = fields.Datetime.now()
+        self.env["secure.access.log"]._log(
+            "opened", self.thread_id, links={self.thread_id.id: self}, remote_addr=remote_addr
+        )
 
     # -- ending --------------------------------------------------------------
 

@@ -161,10 +161,55 @@ class SecureThread(models.Model):
     def _address_on_file(self, channel):
         return self.sudo().partner_id._secure_address(channel)
 
+    def _page_file(self, uid):
+        """A file by its random name, if it hangs on a message of this conversation that
+        the contact may see. For the holder of a grant, as superuser."""
+        self.ensure_one()
+        file = self.env["ir.attachment"].sudo().search(
+            [
+                ("secure_uid", "=", uid),
+                ("res_model", "=", "secure.thread"),
+                ("res_id", "=", self.id),
+            ],
+            limit=1,
+        )
+        shown = self.env["mail.message"].sudo().search_count(
+            [
+                ("model", "=", "secure.thread"),
+                ("res_id", "=", self.id),
+                ("secure_direction", "in", ("outbound", "inbound")),
+                ("attachment_ids", "in", file.ids),
+            ],
+            limit=1,
+        )
+        return file if shown else file.browse()
+
     # -- life --------------------------------------------------------------------
 
     def _mark_read_by_staff(self):
         self.filtered("staff_unread_count").sudo().write({"staff_unread_count": 0})
+
+    def _remind_responsible(self, summary):
+        """Put a to-do on the responsible's list, once while it is open."""
+        for thread in self.sudo():
+            user = thread.responsible_id if thread.responsible_id.active else None
+            user = user or thread.company_id.secure_responsible_id
+            if not thread.activity_ids.filtered(lambda todo: todo.summary == summary):
+                thread.activity_schedule(
+                    "mail.mail_activity_data_todo", summary=summary, user_id=user.id
+                )
+
+    def action_resend(self):
+        """Send a new link; it replaces the others once it has left."""
+        self.check_access("write")
+        for thread in self.sudo():
+            last = thread.link_ids.sorted("id")[-1:]
+            if not last:
+                raise UserError(self.env._("There is no link to renew in this conversation."))
+            address = thread._address_on_file(last.channel)
+            if not address:
+                raise UserError(thread.partner_id._secure_address_problem(last.channel))
+            last._renew(address)
 
     def action_revoke(self):
         """Withdraw all links: whoever holds one reads that it was withdrawn."""

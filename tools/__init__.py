@@ -1,1 +1,1 @@
-from . import content, keyring, network, notification, pin_policy, token
+from . import content, keyring, limits, log_filter, network, notification, pin_policy, token

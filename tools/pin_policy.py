@@ -27,6 +27,9 @@ WRONG_PINS_KILL_LINK = 25
 WRONG_PINS_PER_CONTACT = 50
 """Over all links, until staff act: 0.5 % of the four digit PINs, ever."""
 
+RENEWALS_PER_HOUR = 3
+RENEWALS_PER_DAY = 10
+
 _hasher = pbkdf2_sha512.using(rounds=PIN_HASH_ROUNDS)
 
 
@@ -96,13 +99,12 @@ def _ascii_digit(char):
 
 
 def _is_obvious(pin):
+    """All alike, counting up or down, or one group of digits over and over."""
     steps = {(int(b) - int(a)) % 10 for a, b in zip(pin, pin[1:], strict=False)}
-    half = len(pin) // 2
-    return (
-        (len(steps) == 1 and steps <= {0, 1, 9})
-        or len(set(pin)) == 1
-        or (len(pin) % 2 == 0 and pin[:half] == pin[half:])
-    )
+    if len(steps) == 1 and steps <= {0, 1, 9}:
+        return True
+    groups = [pin[:size] for size in range(1, len(pin) // 2 + 1)]
+    return any(group * (len(pin) // len(group)) == pin for group in groups)
 
 
 def _tail_of(pin, number):

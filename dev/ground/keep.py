@@ -65,8 +65,9 @@ def remove_tree(path):
 @contextmanager
 def build_folder(final):
     """Give an empty folder to build in, and put it in place only when whole."""
-    draft = final.with_name(f"{final.name}.partial")
-    remove_tree(draft)
+    for stale in final.parent.glob(f"{final.name}.partial-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    draft = final.with_name(f"{final.name}.partial-{os.getpid()}")
     draft.mkdir(parents=True)
     yield draft
     remove_tree(final)

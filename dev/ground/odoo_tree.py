@@ -7,7 +7,7 @@ import tarfile
 from collections import namedtuple
 from pathlib import Path
 
-from .keep import build_folder, lock
+from .keep import build_folder, lock, remove_tree
 from .paths import CACHE, short_hash
 from .say import Trouble, note, step
 from .shell import program, quiet, shown
@@ -105,20 +105,19 @@ def _require_debian():
 def _fill(folder):
     """Download and unpack Odoo and what belongs to it."""
     step("Getting Odoo 19 (130 MB)")
-    debs = folder.with_name(f"{folder.name}.debs")
-    with build_folder(debs) as drafts:
-        options = _private_apt(drafts)
-        note("reading the list of Debian's unstable suite")
-        apt = ("apt-get", "-q", *options)
-        failing = "Odoo could not be downloaded. Is the network reachable?"
-        quiet((*apt, "update"), failing, cwd=drafts)
-        note("downloading")
-        shown((*apt, "download", *_wanted()), failing, cwd=drafts)
+    debs = folder / "debs"
+    debs.mkdir()
+    apt = ("apt-get", "-q", *_private_apt(debs))
+    failing = "Odoo could not be downloaded. Is the network reachable?"
+    note("reading the list of Debian's unstable suite")
+    quiet((*apt, "update"), failing, cwd=debs)
+    note("downloading")
+    shown((*apt, "download", *_wanted()), failing, cwd=debs)
     note("unpacking (1.3 GB)")
     for deb in sorted(debs.glob("*.deb")):
         quiet(("dpkg-deb", "-x", deb, folder), f"{deb.name} could not be unpacked.")
     _add_blur_file(folder, debs)
-    quiet(("rm", "-rf", debs), "")
+    remove_tree(debs)
 
 
 def _wanted():

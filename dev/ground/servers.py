@@ -52,7 +52,7 @@ class Servers:
             "base_url": self.url,
             "mailroom_url": self.mailroom_url,
             "database": self.database,
-            "config": self.config,
+            "config": self._shell_config(),
             "odoo_command": self.ground.command(),
             "odoo_log": self.log,
             "odoo_pid": self.processes["Odoo"].pid,
@@ -93,6 +93,17 @@ class Servers:
         self._wait(f"{self.url}/web/health?db_server_status=1", "Odoo")
         facts = json.dumps(self.facts(), indent=1)
         (self.folder / "stage.json").write_text(facts)
+
+    def _shell_config(self):
+        """Return a configuration for scripts in Odoo's shell, whose log does not
+        mix with the server's."""
+        return self.ground.write_config(
+            self.folder / "shell.conf",
+            self.database,
+            logfile=self.folder / "shell.log",
+            smtp_server="127.0.0.1",
+            smtp_port=self.smtp_port,
+        )
 
     def _point_odoo_here(self):
         """Make Odoo's own settings name the addresses of this run."""
@@ -161,8 +172,8 @@ class Servers:
         code = f"stage = {self.facts()!r}\n__file__ = {script!r}\n"
         code += "exec(compile(open(__file__).read(), __file__, 'exec'))"
         printed = quiet(
-            self.ground.command("shell", "-c", self.config, "--no-http"),
-            f"The demo messages could not be sent; see {self.log}",
+            self.ground.command("shell", "-c", self._shell_config(), "--no-http"),
+            "The demo messages could not be sent.",
             text_in=code,
             cwd=WORK,
             env=self.ground.env,

@@ -23,41 +23,50 @@ def die_with_parent():
 def quiet(command, failing, text_in="", unbroken=False, **options):
     """Run a program without showing its output, unless it fails."""
     options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    options |= {"input": text_in, "text": True, "errors": "replace"}
-    done = _run(command, unbroken, options)
-    if done.returncode:
-        tail = "\n".join(done.stdout.strip().splitlines()[-15:])
+    options |= {"stdin": subprocess.PIPE, "text": True, "errors": "replace"}
+    code, printed = _run(command, text_in, unbroken, options)
+    if code:
+        tail = "\n".join(printed.strip().splitlines()[-15:])
         raise Trouble(f"{failing}\n\n{tail}")
-    return done.stdout
+    return printed
 
 
 def shown(command, failing, unbroken=False, **options):
     """Run a program that tells its own progress: shown at a terminal only."""
     if not sys.stdout.isatty():
         quiet(command, failing, unbroken=unbroken, **options)
-    elif _run(command, unbroken, options).returncode:
+    elif _run(command, None, unbroken, options)[0]:
         raise Trouble(failing)
 
 
-def _run(command, unbroken, options):
-    """Run a program to its end. Whoever stops us kills it, unless it must not be
-    cut short (a package manager, a database server): then we stop after it."""
-    command = [str(part) for part in command]
-    if not unbroken:
-        return subprocess.run(
-            command, check=False, preexec_fn=die_with_parent, **options
-        )
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+def _run(command, text_in, unbroken, options):
+    """Run a program to its end; return its exit code and output. Whoever stops us
+    ends it and its children as well, unless it must not be cut short (a package
+    manager, a database server): then we stop after it."""
+    if unbroken:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    process = None
     try:
-        return subprocess.run(
-            command,
-            check=False,
+        process = subprocess.Popen(
+            [str(part) for part in command],
             start_new_session=True,
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING),
+            preexec_fn=_unblocked if unbroken else die_with_parent,
             **options,
         )
+        printed, _none = process.communicate(text_in)
+        return process.returncode, printed
+    except BaseException:
+        if process:
+            stop(process)
+        raise
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        if unbroken:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def _unblocked():
+    """Let the program itself be stopped by others, whatever we defer."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def foreground(command, **options):

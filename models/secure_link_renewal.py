@@ -1,0 +1,85 @@
+"""How a link is followed by another one: asked for on the page, or by staff."""
+
+from datetime import timedelta
+
+from odoo import fields, models
+
+from ..tools.pin_policy import RENEWALS_PER_DAY, RENEWALS_PER_HOUR
+from .secure_link import RENEWAL_GRACE
+from .secure_thread_send import INTERNAL
+
+RENEWAL_WINDOWS = {
+    "renewal_hour": (RENEWALS_PER_HOUR, timedelta(hours=1)),
+    "renewal_day": (RENEWALS_PER_DAY, timedelta(days=1)),
+}
+
+
+class SecureLinkRenewal(models.Model):
+    _inherit = "secure.link"
+
+    def _can_ask_renewal(self):
+        """Whether the page offers a new link. Depends on nothing a visitor may not
+        learn: neither on the address nor on the limits."""
+        self.ensure_one()
+        grace_ends = self.expires_at + RENEWAL_GRACE
+        return self.renewable and fields.Datetime.now() < grace_ends
+
+    def _ask_renewal(self, remote_addr=None):
+        """A visitor with a genuine expired link asks for a new one.
+
+        Silent on purpose: the visitor reads the same, whatever happens here.
+        """
+        self.ensure_one()
+        log = self.env["secure.access.log"]
+        details = {"links": {self.thread_id.id: self}, "remote_addr": remote_addr}
+        if not self._can_ask_renewal():
+            return
+        if not self._serves(self.thread_id._address_on_file(self.channel)):
+            self.thread_id._remind_responsible(
+                self.env._("The contact asked for a new link, but the address has changed")
+            )
+            log._log("renewal_refused", self.thread_id, detail="address", **details)
+            return
+        key = str(self.thread_id.partner_id.id)
+        if not self.env["secure.attempt"]._allow(RENEWAL_WINDOWS, key):
+            log._log("renewal_refused", self.thread_id, detail="limit", **details)
+            return
+        self._renew()
+        log._log("renewed", self.thread_id, **details)
+
+    def _renew(self, address=None):
+        """Issue the next link and let its notification leave.
+
+        :param str address: where to, when staff send it; else where this one went
+        :return: the new ``secure.link``; it replaces all others once it has left
+        """
+        self.ensure_one()
+        thread = self.thread_id
+        draft = thread._complete_draft(
+            {
+                "thread": thread,
+                "direction": INTERNAL,
+                "channel": self.channel,
+                "body": self.env._("A new link was sent."),
+                "sender": thread.responsible_id,
+                "author": thread.responsible_id.partner_id,
+            }
+        )
+        notification = self.env["secure.notification"]
+        notification._subjects([draft])
+        message = thread._store_messages([draft])
+        link = self._issue(
+            [
+                {
+                    "thread_id": thread.id,
+                    "message_id": message.id,
+                    "channel": self.channel,
+                    "address": address or self.address,
+                    "duration": self.duration,
+                    "renewable": self.renewable,
+                    "renewal_of_id": self.id,
+                }
+            ]
+        )
+        notification._queue([draft], message, [link])
+        return link

@@ -1,0 +1,191 @@
+"""What the public page shows. No HTTP here, and no decision who may see it."""
+
+import base64
+import hashlib
+from functools import lru_cache
+
+from odoo import api, fields, models
+from odoo.tools import file_open, format_datetime, get_lang, human_size
+
+from ..tools import content, limits
+from ..tools import token as tokens
+from .secure_grant import GRANT_IDLE
+from .secure_thread_send import INBOUND, OUTBOUND
+
+MESSAGES_PER_PAGE = 40
+STATIC = "/secure_messaging/static/src/page/"
+
+
+class SecurePage(models.AbstractModel):
+    """Renders the page's screens, as the system user: the controller has checked."""
+
+    _name = "secure.page"
+    _description = "Secure Messaging Page"
+
+    @api.model
+    def _gate(self, company, lang, **values):
+        title = self.env._("Secure message")
+        return self._render("page_gate", company, lang, {"title": title, **values})
+
+    @api.model
+    def _state(self, state, company, lang, **values):
+        defaults = {"minutes": 0, "renew_action": "", "form_token": "", "channel": "email"}
+        title = self.env._("Secure message")
+        return self._render(
+            "page_state", company, lang, {"title": title, "state": state, **defaults, **values}
+        )
+
+    @api.model
+    def _conversation(self, grant, address, before=0, **values):
+        """The conversation of a grant that holds.
+
+        :param str address: path of this grant's page
+        :param int before: id of the message the page ends before; 0 for the newest
+        """
+        thread = grant.thread_id
+        lang = thread.partner_id.lang
+        messages = self._page_messages(thread, before)
+        subject = thread._open_subject() or self.env._("Secure message")
+        return self._render(
+            "page_conversation",
+            thread.company_id,
+            lang,
+            {
+                "title": self.env._("Secure message"),
+                "subject": subject,
+                "reference": thread.name,
+                "messages": self._message_rows(messages[:MESSAGES_PER_PAGE], thread, address),
+                "older_url": self._older_url(messages, address),
+                "action": address,
+                "form_token": grant._form_token(),
+                "reply_key": tokens.new_public_id(),
+                "draft": "",
+                "error": "",
+                "notice": "",
+                "file_limits": {
+                    "file_mb": limits.FILE_MAX_BYTES // limits.MEGABYTE,
+                    "count": limits.FILES_PER_MESSAGE,
+                    "total_mb": limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE,
+                },
+                "idle_seconds": int(GRANT_IDLE.total_seconds()),
+                "stay_action": f"{address}/stay",
+                "leave_action": f"{address}/leave",
+                "can_reply": True,
+                **values,
+            },
+        )
+
+    # -- messages --------------------------------------------------------------
+
+    @api.model
+    def _page_messages(self, thread, before=0):
+        """Newest first, one more than a page to know whether there are older ones."""
+        domain = [
+            ("model", "=", "secure.thread"),
+            ("res_id", "=", thread.id),
+            ("secure_direction", "in", (OUTBOUND, INBOUND)),
+        ]
+        if before:
+            domain.append(("id", "<", before))
+        # sudo: for the holder of this thread's grant, checked by the controller
+        return self.env["mail.message"].sudo().search(
+            domain, order="id desc", limit=MESSAGES_PER_PAGE + 1
+        )
+
+    @api.model
+    def _older_url(self, messages, address):
+        if len(messages) <= MESSAGES_PER_PAGE:
+            return ""
+        return f"{address}?before={messages[MESSAGES_PER_PAGE - 1].id}"
+
+    @api.model
+    def _message_rows(self, messages, thread, address):
+        clear = messages._secure_clear()
+        lang = thread.partner_id.lang
+        return [
+            {
+                "id": message.id,
+                "mine": message.secure_direction == INBOUND,
+                "author": message.author_id.name or thread.company_id.name,
+                "body": content.for_page(clear[message.id]["body"]),
+                "date_iso": message.date.isoformat() + "Z",
+                "date_text": self._date_text(message.date, thread, lang),
+                "files": [self._file_row(file, address) for file in message.attachment_ids],
+            }
+            for message in reversed(messages)
+        ]
+
+    @api.model
+    def _date_text(self, date, thread, lang):
+        zone = thread.partner_id.tz or thread.company_id.partner_id.tz or "UTC"
+        return format_datetime(
+            self.env, date, tz=zone, dt_format="medium", lang_code=get_lang(self.env, lang).code
+        )
+
+    @api.model
+    def _file_row(self, file, address):
+        head = file._secure_head()
+        return {
+            "url": f"{address}/f/{file.secure_uid}",
+            "name": head["name"],
+            "size_text": human_size(head["file_size"]),
+        }
+
+    # -- rendering -------------------------------------------------------------
+
+    @api.model
+    def _render(self, template, company, lang, values):
+        code = get_lang(self.env, lang).code
+        direction = self.env["res.lang"]._get_data(code=code).direction or "ltr"
+        common = {
+            "lang": code.replace("_", "-"),
+            "direction": direction,
+            "css_url": _static_url("page.css"),
+            "js_url": _static_url("page.js"),
+            "company": self._company_values(company),
+        }
+        return self.env["ir.qweb"].with_context(lang=code)._render(
+            f"secure_messaging.{template}", {**common, **values}, minimal_qcontext=True
+        )
+
+    @api.model
+    def _company_values(self, company):
+        if not company:
+            return {"name": "", "phone": "", "logo": ""}
+        return {
+            "name": company.name,
+            "phone": company.phone or "",
+            "logo": f"/logo.png?company={company.id}" if company.logo_web else "",
+        }
+
+    # -- receipts --------------------------------------------------------------
+
+    @api.model
+    def _write_receipts(self, grant, messages, remote_addr):
+        """Seen dates, once, by the first view after the PIN: proof that somebody who
+        knew it had the messages before their eyes."""
+        seen = messages.filtered(
+            lambda message: message.secure_direction == OUTBOUND and not message.secure_seen_date
+        )
+        grant.receipts_pending = False
+        if not seen:
+            return
+        seen._secure_write({"secure_seen_date": fields.Datetime.now()})
+        thread = grant.thread_id
+        for message in seen:
+            self.env["secure.access.log"]._log(
+                "read",
+                thread,
+                links={thread.id: grant.link_id},
+                remote_addr=remote_addr,
+                message_id=message.id,
+            )
+
+
+@lru_cache(maxsize=8)
+def _static_url(name):
+    """The address of a static file, with its content's hash: cached, never stale."""
+    with file_open(f"secure_messaging/static/src/page/{name}", "rb") as stream:
+        digest = hashlib.sha256(stream.read()).digest()
+    version = base64.urlsafe_b64encode(digest)[:12].decode()
+    return f"{STATIC}{name}?v={version}"
