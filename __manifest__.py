@@ -18,6 +18,7 @@
         "security/secure_messaging_rules.xml",
         "data/ir_sequence.xml",
         "views/notification_templates.xml",
+        "views/page_templates.xml",
     ],
     "post_init_hook": "post_init_hook",
     "application": True,

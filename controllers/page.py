@@ -5,10 +5,11 @@ import hmac
 import logging
 
 from odoo import SUPERUSER_ID, fields, http
+from odoo.exceptions import UserError
 from odoo.http import Stream, request
 
 from ..models.secure_keyring import KeysUnavailable
-from ..models.secure_thread_send import INBOUND
+from ..models.secure_draft import INBOUND
 from ..tools import content, limits
 
 _logger = logging.getLogger(__name__)
@@ -125,11 +126,14 @@ class SecurePage(http.Controller):
             return refused
         files = request.httprequest.files.getlist("files")
         files = [(file.filename, file.read()) for file in files if file.filename]
-        problem = self._reply_problem(text, files)
-        if problem:
-            return self._conversation_page(grant, status=422, draft=text, error=problem)
-        if grant._claim_reply(form.get("reply_key")):
-            self._store_reply(grant, text, files)
+        try:
+            if grant._claim_reply(form.get("reply_key")):
+                self._store_reply(grant, text, files)
+        except KeysUnavailable:
+            raise
+        except UserError as refusal:
+            grant._claim_reply("refused")
+            return self._conversation_page(grant, status=422, draft=text, error=str(refusal))
         return self._see_other(self._door_path(grant) + "?sent=1")
 
     @page_route(DOOR + "/open", "POST", max_content_length=limits.MEGABYTE)
@@ -225,29 +229,6 @@ class SecurePage(http.Controller):
         return self._state_page("locked", link, 429, minutes=minutes)
 
     # -- replying ----------------------------------------------------------------
-
-    def _reply_problem(self, text, files):
-        """Why a reply cannot be taken, as text for the reader; empty when it can."""
-        _ = self._env()._
-        if not text and not files:
-            return _("Please write something, or add a file.")
-        if len(text) > limits.REPLY_MAX_CHARACTERS:
-            return _("Your message is too long.")
-        try:
-            limits.check_files([(name, len(data)) for name, data in files])
-        except limits.TooMuch as refusal:
-            return self._too_much_text(refusal)
-        return ""
-
-    def _too_much_text(self, refusal):
-        _ = self._env()._
-        if refusal.reason == "count":
-            return _("At most %(count)s files, please.", count=limits.FILES_PER_MESSAGE)
-        if refusal.reason == "file":
-            size = limits.FILE_MAX_BYTES // limits.MEGABYTE
-            return _("%(name)s is larger than %(size)s MB.", name=refusal.name, size=size)
-        size = limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE
-        return _("All files together may have %(size)s MB.", size=size)
 
     def _store_reply(self, grant, text, files):
         """Into the conversation, as the system user: the public user would become the

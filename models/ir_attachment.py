@@ -48,12 +48,27 @@ class IrAttachment(models.Model):
     secure_uid = fields.Char(copy=False, groups=fields.NO_ACCESS)
     secure_name = fields.Text(copy=False, groups=fields.NO_ACCESS)
     secure_mimetype = fields.Text(copy=False, groups=fields.NO_ACCESS)
+    secure_display_name = fields.Char("File Name", compute="_compute_secure_display_name")
 
     # -- sealing ---------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([self._sealed_values(vals) for vals in vals_list])
+        vals_list = [self._sealed_values(vals) for vals in vals_list]
+        if self.env.su or not any(vals.get("secure_uid") for vals in vals_list):
+            return super().create(vals_list)
+        self._check_create(vals_list)
+        # sudo: the sealed columns are for nobody; what Odoo checks was checked above
+        return super(IrAttachment, self.sudo()).create(vals_list).with_env(self.env)
+
+    @api.model
+    def _check_create(self, vals_list):
+        self.check_access("create")
+        owners = {}
+        for vals in vals_list:
+            owners.setdefault(vals.get("res_model"), set()).add(vals.get("res_id"))
+        if any(self._inaccessible_comodel_records(owners, "write")):
+            raise AccessError(self.env._("Sorry, you are not allowed to add files here."))
 
     def write(self, vals):
         """Keep sealed files as they are, and inside."""
@@ -130,6 +145,16 @@ class IrAttachment(models.Model):
             else not file.res_id and file.create_uid.id == self.env.uid
         )
 
+    @api.depends("name")
+    @api.depends_context("uid")
+    def _compute_secure_display_name(self):
+        """The real name of a sealed file for who may read it, the stored one else."""
+        # Alone, lest opening them fetches others into the cache that all share
+        readable = self._origin.sudo(False)._secure_readable().with_prefetch()
+        names = {file.id: file._secure_head()["name"] for file in readable}
+        for file in self:
+            file.secure_display_name = names.get(file._origin.id) or file.name
+
     def _secure_head(self):
         """Clear name, type and size. Whoever calls has checked who will read it."""
         ring = self.env["secure.keyring"]._ring()
@@ -139,6 +164,10 @@ class IrAttachment(models.Model):
         mimetype = ring.open_text(Purpose.FILES, place, self.sudo().secure_mimetype)
         size = self.sudo().file_size - keyring.OVERHEAD_BYTES
         return {"name": name, "mimetype": mimetype, "file_size": max(size, 0)}
+
+    def _secure_file_name(self):
+        """Clear name, of a sealed file or any other. The caller has checked."""
+        return self._secure_head()["name"] if self._secure_among() else self.name
 
     def _secure_data(self):
         """Clear content. Whoever calls has checked who will read it."""
@@ -150,9 +179,7 @@ class IrAttachment(models.Model):
         """(name, content) of pending files, sealed or not."""
         sealed = self._secure_among()
         return [
-            (file._secure_head()["name"], file._secure_data())
-            if file.sudo() in sealed
-            else (file.name, file.raw)
+            (file._secure_file_name(), file._secure_data() if file in sealed else file.raw)
             for file in self
         ]
 
@@ -191,10 +218,9 @@ class IrAttachment(models.Model):
             public=False,
         )
 
-    def _to_store(self, store, fields, **kwargs):
-        super()._to_store(store, fields, **kwargs) if hasattr(
-            super(), "_to_store"
-        ) else store.add_records_fields(self, fields)
+    def _to_store(self, store, fields):
+        """Show name, type and size to who may read the conversation."""
+        store.add_records_fields(self, fields)
         if "name" not in fields or store.target.channel is not None:
             return
         for file in self.sudo(False)._secure_readable():

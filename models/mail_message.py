@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError
 
 from ..tools import content
 from ..tools.keyring import Purpose, new_uid
-from .secure_thread_send import DIRECTIONS
+from .secure_draft import DIRECTIONS
 
 PROTECTED_FIELDS = frozenset(
     {

@@ -6,7 +6,7 @@ from odoo import fields, models
 
 from ..tools.pin_policy import RENEWALS_PER_DAY, RENEWALS_PER_HOUR
 from .secure_link import RENEWAL_GRACE
-from .secure_thread_send import INTERNAL
+from .secure_draft import INTERNAL
 
 RENEWAL_WINDOWS = {
     "renewal_hour": (RENEWALS_PER_HOUR, timedelta(hours=1)),
@@ -55,7 +55,7 @@ class SecureLinkRenewal(models.Model):
         """
         self.ensure_one()
         thread = self.thread_id
-        draft = thread._complete_draft(
+        draft = self.env["secure.draft"]._complete(
             {
                 "thread": thread,
                 "direction": INTERNAL,

@@ -10,7 +10,7 @@ from odoo.tools import file_open, format_datetime, get_lang, human_size
 from ..tools import content, limits
 from ..tools import token as tokens
 from .secure_grant import GRANT_IDLE
-from .secure_thread_send import INBOUND, OUTBOUND
+from .secure_draft import INBOUND, OUTBOUND
 
 MESSAGES_PER_PAGE = 40
 STATIC = "/secure_messaging/static/src/page/"

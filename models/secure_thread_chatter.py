@@ -6,7 +6,7 @@ from odoo import api, models
 from odoo.exceptions import AccessError, UserError
 
 from ..tools import content
-from .secure_thread_send import INTERNAL, OUTBOUND
+from .secure_draft import INTERNAL, OUTBOUND
 
 
 class SecureThreadChatter(models.Model):
@@ -94,6 +94,11 @@ class SecureThreadChatter(models.Model):
         self._tell_staff(message, responsible.partner_id.ids)
 
     # -- Odoo's notification hooks ---------------------------------------------
+
+    def _message_get_suggested_recipients_batch(self, *args, **kwargs):
+        """The composer proposes nobody: the contact gets each message as it is, and
+        nobody else outside ever does."""
+        return {thread.id: [] for thread in self}
 
     def _notify_get_recipients(self, message, msg_vals=False, **kwargs):
         """Only staff who may read the conversation; the contact is notified by

@@ -3,22 +3,14 @@
 from collections import namedtuple
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 
 from ..tools import content
 from ..tools import token as tokens
 from ..tools.keyring import Purpose, new_uid
-from .secure_link import DEFAULT_EXPIRY_HOURS
+from .secure_draft import INBOUND, INTERNAL, OUTBOUND
 
 Sent = namedtuple("Sent", ("thread", "message", "link"))
 """What became of one dict of values: records; no link for replies and notes."""
-
-OUTBOUND, INBOUND, INTERNAL = "outbound", "inbound", "internal"
-DIRECTIONS = [
-    (OUTBOUND, "To the contact"),
-    (INBOUND, "From the contact"),
-    (INTERNAL, "Internal note"),
-]
 
 
 class SecureThreadSend(models.Model):
@@ -50,8 +42,9 @@ class SecureThreadSend(models.Model):
         :return: list of ``Sent``, in order
         :raise UserError: naming every recipient that cannot be sent to
         """
-        drafts = [self._complete_draft(values) for values in values_list]
-        self._check_drafts(drafts)
+        draft_model = self.env["secure.draft"]
+        drafts = [draft_model._complete(values) for values in values_list]
+        draft_model._check(drafts)
         self._find_or_make_threads(drafts)
         self.env["secure.notification"]._subjects(drafts)
         messages = self._store_messages(drafts)
@@ -63,91 +56,6 @@ class SecureThreadSend(models.Model):
             Sent(draft["thread"], message, link)
             for draft, message, link in zip(drafts, messages, links, strict=True)
         ]
-
-    # -- drafts ----------------------------------------------------------------
-
-    @api.model
-    def _complete_draft(self, values):
-        """Fill in the defaults of one dict of :meth:`_send`."""
-        thread = values.get("thread") or self.browse()
-        company = thread.company_id or values.get("company") or self.env.company
-        sender = values.get("sender") or self.env.user
-        return {
-            "attachments": [],
-            "attachment_ids": [],
-            "subject": "",
-            "channel": thread.channel or "email",
-            "pin": False,
-            "expiry_hours": int(company.secure_expiry_hours or DEFAULT_EXPIRY_HOURS),
-            "renewable": True,
-            "responsible": thread.responsible_id or company.secure_responsible_id or sender,
-            "author": self.env.user.partner_id,
-            "res_model": False,
-            "res_id": False,
-            **values,
-            "direction": values.get("direction") or OUTBOUND,
-            "thread": thread,
-            "company": company.sudo(),
-            "sender": sender.sudo(),
-            "partner": (thread.partner_id or values.get("partner")).sudo(),
-            "body": content.clean_staff_body(values.get("body")),
-            "uid": new_uid(),
-        }
-
-    @api.model
-    def _check_drafts(self, drafts):
-        """Refuse the whole batch, naming all that is wrong with it."""
-        problems = []
-        for draft in drafts:
-            problem = self._draft_problem(draft)
-            if problem and problem not in problems:
-                problems.append(problem)
-        if problems:
-            raise UserError("\n".join(problems))
-        self.env["secure.keyring"]._sealing_ring()
-
-    @api.model
-    def _draft_problem(self, draft):
-        """Why a draft cannot be sent, as text for its sender; empty when it can."""
-        if content.is_empty(draft["body"]) and not (
-            draft["attachments"] or draft["attachment_ids"]
-        ):
-            return self.env._("Please write a message, or add a file.")
-        if draft["direction"] != OUTBOUND:
-            return ""
-        company, partner = draft["company"], draft["partner"]
-        if not company.secure_messaging_enabled:
-            return self.env._(
-                "Secure messaging is switched off for %(company)s. Nothing was sent.",
-                company=company.display_name,
-            )
-        if draft["thread"] and not draft["thread"].active:
-            return self.env._("This conversation is archived. Nothing was sent.")
-        return self._recipient_problem(draft, company, partner)
-
-    @api.model
-    def _recipient_problem(self, draft, company, partner):
-        name = partner.display_name
-        if not partner.active:
-            return self.env._("%(contact)s is archived.", contact=name)
-        if partner.company_id and partner.company_id != company:
-            return self.env._(
-                "%(contact)s belongs to another company than %(company)s.",
-                contact=name,
-                company=company.display_name,
-            )
-        if not partner._secure_address(draft["channel"]):
-            return partner._secure_address_problem(draft["channel"])
-        draft["pin_rule"] = self._pin_rule_for(company, partner, draft["pin"])
-        if not draft["pin_rule"]:
-            return self.env._(
-                "A PIN is required, but there is none for %(contact)s. Please set one on "
-                "the contact, for this message, or as the company's default.",
-                contact=name,
-            )
-        if draft["pin"]:
-            self.env["secure.pin"]._validated(partner, draft["pin"])
-        return ""
 
     # -- threads ---------------------------------------------------------------
 

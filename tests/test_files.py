@@ -4,6 +4,7 @@ import io
 import zipfile
 
 from odoo.exceptions import AccessError
+from odoo.http import Request
 from odoo.tests import tagged
 
 from .common import CANARY_FILE, CANARY_FILE_NAME, SecureCase
@@ -73,7 +74,12 @@ class TestFileRoads(SecureCase):
             for file in (self.ours, self.foreign):
                 with self.subTest(login=login, file=file):
                     response = self.url_open(
-                        "/mail/attachment/zip", data={"file_ids": str(file.id), "zip_name": "x.zip"}
+                        "/mail/attachment/zip",
+                        data={
+                            "csrf_token": Request.csrf_token(self),
+                            "file_ids": str(file.id),
+                            "zip_name": "x.zip",
+                        },
                     )
                     self.assertEqual(response.status_code, 403)
                     self.assertNothing(response, "zip")
@@ -102,7 +108,12 @@ class TestFileRoads(SecureCase):
         self.assertEqual(response.content, CANARY_FILE.encode())
         self.assertIn(CANARY_FILE_NAME, response.headers["Content-Disposition"])
         response = self.url_open(
-            "/mail/attachment/zip", data={"file_ids": str(self.ours.id), "zip_name": "x.zip"}
+            "/mail/attachment/zip",
+            data={
+                "csrf_token": Request.csrf_token(self),
+                "file_ids": str(self.ours.id),
+                "zip_name": "x.zip",
+            },
         )
         with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
             self.assertEqual(archive.namelist(), [CANARY_FILE_NAME])
@@ -150,7 +161,7 @@ class TestFileRoads(SecureCase):
             response = self.url_open(
                 "/mail/attachment/upload",
                 data={
-                    "csrf_token": self.csrf_token(),
+                    "csrf_token": Request.csrf_token(self),
                     "thread_id": self.sent.thread.id,
                     "thread_model": "secure.thread",
                     "is_pending": "true",

@@ -1,32 +1,37 @@
-"""How much a message may carry, from either side."""
+"""How much a message may carry."""
 
 MEGABYTE = 1024 * 1024
+
 FILE_MAX_BYTES = 25 * MEGABYTE
 FILES_PER_MESSAGE = 10
-FILES_MAX_BYTES = 60 * MEGABYTE
-"""All files of one message together."""
+MESSAGE_FILES_MAX_BYTES = 60 * MEGABYTE
+CLIENT_FILES_PER_DAY_BYTES = 200 * MEGABYTE
+REQUEST_MAX_BYTES = 80 * MEGABYTE
+"""What the server reads of one request: all files of a message, and room
+for text and form around them."""
+BODY_MAX_CHARACTERS = 500_000
+"""Of one message, with its markup."""
 
 
-class FilesRefused(ValueError):
-    """Files that are too many or too large; ``reason`` is one of ``count``, ``file``,
-    ``total``, and ``limit`` the number to name (a count, or megabytes)."""
+class TooMuch(ValueError):
+    """``reason`` is ``file``, ``count`` or ``total``."""
 
-    def __init__(self, reason, limit):
-        super().__init__(reason)
+    def __init__(self, reason, name=""):
+        super().__init__(reason, name)
         self.reason = reason
-        self.limit = limit
+        self.name = name
 
 
-def check_files(sizes):
-    """Refuse more than one message may carry.
+def check_files(files):
+    """Refuse files beyond the limits.
 
-    :param sizes: of its files, in bytes
-    :raise FilesRefused: with the reason
+    :param files: list of (name, size in bytes)
+    :raise TooMuch: with the reason
     """
-    sizes = list(sizes)
-    if len(sizes) > FILES_PER_MESSAGE:
-        raise FilesRefused("count", FILES_PER_MESSAGE)
-    if any(size > FILE_MAX_BYTES for size in sizes):
-        raise FilesRefused("file", FILE_MAX_BYTES // MEGABYTE)
-    if sum(sizes) > FILES_MAX_BYTES:
-        raise FilesRefused("total", FILES_MAX_BYTES // MEGABYTE)
+    if len(files) > FILES_PER_MESSAGE:
+        raise TooMuch("count")
+    for name, size in files:
+        if size > FILE_MAX_BYTES:
+            raise TooMuch("file", name)
+    if sum(size for _name, size in files) > MESSAGE_FILES_MAX_BYTES:
+        raise TooMuch("total")

@@ -1,0 +1,155 @@
+"""A message on its way into a conversation, and what keeps it from going there."""
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..tools import content, limits
+from ..tools.keyring import new_uid
+from .secure_link import DEFAULT_EXPIRY_HOURS
+
+OUTBOUND, INBOUND, INTERNAL = "outbound", "inbound", "internal"
+DIRECTIONS = [
+    (OUTBOUND, "To the contact"),
+    (INBOUND, "From the contact"),
+    (INTERNAL, "Internal note"),
+]
+
+
+class SecureDraft(models.AbstractModel):
+    """Completes and checks the dicts ``secure.thread._send`` works with."""
+
+    _name = "secure.draft"
+    _description = "Secure Message Draft"
+
+    @api.model
+    def _complete(self, values):
+        """Fill in the defaults of one dict of ``secure.thread._send``."""
+        thread = values.get("thread") or self.env["secure.thread"]
+        company = thread.company_id or values.get("company") or self.env.company
+        sender = values.get("sender") or self.env.user
+        return {
+            "attachments": [],
+            "attachment_ids": [],
+            "subject": "",
+            "channel": thread.channel or "email",
+            "pin": False,
+            "expiry_hours": int(company.secure_expiry_hours or DEFAULT_EXPIRY_HOURS),
+            "renewable": True,
+            "responsible": thread.responsible_id or company.secure_responsible_id or sender,
+            "author": self.env.user.partner_id,
+            "res_model": False,
+            "res_id": False,
+            **values,
+            "direction": values.get("direction") or OUTBOUND,
+            "thread": thread,
+            "company": company.sudo(),
+            "sender": sender.sudo(),
+            "partner": (thread.partner_id or values.get("partner")).sudo(),
+            "body": content.clean_staff_body(values.get("body")),
+            "uid": new_uid(),
+        }
+
+    @api.model
+    def _check(self, drafts):
+        """Refuse the whole batch, naming all that is wrong with it."""
+        problems = []
+        for draft in drafts:
+            problem = self._problem(draft)
+            if problem and problem not in problems:
+                problems.append(problem)
+        if problems:
+            raise UserError("\n".join(problems))
+        self.env["secure.keyring"]._sealing_ring()
+
+    @api.model
+    def _problem(self, draft):
+        """Why a draft cannot be sent, as text for its sender; empty when it can."""
+        if content.is_empty(draft["body"]) and not (
+            draft["attachments"] or draft["attachment_ids"]
+        ):
+            return self.env._("Please write a message, or add a file.")
+        if len(draft["body"]) > limits.BODY_MAX_CHARACTERS:
+            return self.env._("This message is too long.")
+        too_much = self._files_problem(draft)
+        if too_much or draft["direction"] != OUTBOUND:
+            return too_much
+        company, partner = draft["company"], draft["partner"]
+        if not company.secure_messaging_enabled:
+            return self.env._(
+                "Secure messaging is switched off for %(company)s. Nothing was sent.",
+                company=company.display_name,
+            )
+        if draft["thread"] and not draft["thread"].active:
+            return self.env._("This conversation is archived. Nothing was sent.")
+        return self._recipient_problem(draft, company, partner)
+
+    @api.model
+    def _recipient_problem(self, draft, company, partner):
+        name = partner.display_name
+        if not partner.active:
+            return self.env._("%(contact)s is archived.", contact=name)
+        if partner.company_id and partner.company_id != company:
+            return self.env._(
+                "%(contact)s belongs to another company than %(company)s.",
+                contact=name,
+                company=company.display_name,
+            )
+        if not partner._secure_address(draft["channel"]):
+            return partner._secure_address_problem(draft["channel"])
+        draft["pin_rule"] = self.env["secure.thread"]._pin_rule_for(company, partner, draft["pin"])
+        if not draft["pin_rule"]:
+            return self.env._(
+                "A PIN is required, but there is none for %(contact)s. Please set one on "
+                "the contact, for this message, or as the company's default.",
+                contact=name,
+            )
+        if draft["pin"]:
+            self.env["secure.pin"]._validated(partner, draft["pin"])
+        return ""
+
+    @api.model
+    def _files_problem(self, draft):
+        """Which limit of tools/limits.py the files are beyond, as text."""
+        pending = self.env["ir.attachment"]._secure_pending(draft["attachment_ids"])
+        files = [(file._secure_file_name(), file.file_size) for file in pending]
+        files += [(name, len(data)) for name, data in draft["attachments"]]
+        try:
+            limits.check_files(files)
+        except limits.TooMuch as refusal:
+            return self._too_much_text(refusal)
+        if draft["direction"] == INBOUND and files:
+            used = self._client_bytes_today(draft["thread"])
+            if used + sum(size for _name, size in files) > limits.CLIENT_FILES_PER_DAY_BYTES:
+                return self.env._("That is all the files we can take today. Please go on tomorrow.")
+        return ""
+
+    @api.model
+    def _too_much_text(self, refusal):
+        if refusal.reason == "count":
+            return self.env._(
+                "At most %(count)s files go with one message.", count=limits.FILES_PER_MESSAGE
+            )
+        if refusal.reason == "file":
+            size = limits.FILE_MAX_BYTES // limits.MEGABYTE
+            return self.env._(
+                "%(name)s is larger than %(size)s MB.", name=refusal.name, size=size
+            )
+        size = limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE
+        return self.env._("All files of a message together may have %(size)s MB.", size=size)
+
+    @api.model
+    def _client_bytes_today(self, thread):
+        """Bytes a conversation's contact has sent in files within the last 24 hours."""
+        self.env.cr.execute(
+            """SELECT COALESCE(SUM(file.file_size), 0)
+                 FROM ir_attachment AS file
+                 JOIN message_attachment_rel AS rel ON rel.attachment_id = file.id
+                 JOIN mail_message AS message ON message.id = rel.message_id
+                WHERE file.res_model = 'secure.thread' AND file.res_id = %s
+                  AND message.secure_direction = 'inbound'
+                  AND message.date > %s""",
+            [thread.id, fields.Datetime.now() - timedelta(days=1)],
+        )
+        return self.env.cr.fetchone()[0]

@@ -1,0 +1,68 @@
+"""What the back office shows of a conversation, beside its own fields."""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .secure_thread import PIN_RULES
+
+
+class SecureThreadScreen(models.Model):
+    _inherit = "secure.thread"
+
+    current_pin_rule = fields.Selection(
+        PIN_RULES, "PIN", compute="_compute_current_pin_rule"
+    )
+    is_locked = fields.Boolean("Locked", compute="_compute_is_locked")
+    has_links = fields.Boolean("Has Links to Withdraw", compute="_compute_has_links")
+    document_name = fields.Char("About", compute="_compute_document_name")
+
+    def _compute_current_pin_rule(self):
+        for thread in self:
+            thread.current_pin_rule = thread._effective_rule()
+
+    def _compute_is_locked(self):
+        """Whether wrong PINs have used up the contact's budget: only staff end that."""
+        attempts = self.env["secure.attempt"]
+        for thread in self:
+            subject = [("contact", str(thread.partner_id.id))]
+            thread.is_locked = bool(attempts._lock_reason(subject))
+
+    @api.depends("link_ids.revoked_at")
+    def _compute_has_links(self):
+        for thread in self:
+            thread.has_links = any(not link.revoked_at for link in thread.link_ids)
+
+    @api.depends("res_model", "res_id")
+    @api.depends_context("uid", "lang")
+    def _compute_document_name(self):
+        for thread in self:
+            document = thread._readable_document()
+            thread.document_name = document.display_name if document else False
+
+    def _readable_document(self):
+        """What the conversation is about, if the current user may see it.
+
+        :return: one record, or None; the contact's own record counts as none
+        """
+        self.ensure_one()
+        if self.res_model not in self.env or self.res_model == "res.partner":
+            return None
+        document = self.env[self.res_model].browse(self.res_id).exists()
+        return document if document and document.has_access("read") else None
+
+    # -- buttons -----------------------------------------------------------------
+
+    def action_open_document(self):
+        document = self._readable_document()
+        if not document:
+            raise UserError(self.env._("This document is gone, or not yours to read."))
+        return document.get_formview_action()
+
+    def action_mark_read(self):
+        """Note that who answers for the conversations has opened them."""
+        self.check_access("read")
+        user = self.env.user
+        self.filtered(
+            lambda thread: not thread.responsible_id
+            or user in thread.responsible_id | thread.participant_ids
+        )._mark_read_by_staff()
