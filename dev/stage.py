@@ -127,11 +127,9 @@ class Stage:
         """Have a Chromium (Playwright's Browser) inside the block."""
         from playwright.sync_api import sync_playwright
 
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=self.chromium, args=arguments, **options
-            )
+            path = self.chromium
+            browser = playwright.chromium.launch(executable_path=path, **options)
             try:
                 yield browser
             finally:

@@ -151,10 +151,11 @@ class SecurePage(models.AbstractModel):
     @api.model
     def _company_values(self, company):
         if not company:
-            return {"name": "", "phone": "", "logo": ""}
+            return {"name": "", "phone": "", "color": "", "logo": ""}
         return {
             "name": company.name,
             "phone": company.phone or "",
+            "color": company.primary_color or "",
             "logo": f"/logo.png?company={company.id}" if company.logo_web else "",
         }
 

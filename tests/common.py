@@ -3,6 +3,7 @@
 import re
 from contextlib import contextmanager
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from odoo.tests import new_test_user
 from odoo.tests.common import Opener
@@ -163,7 +164,7 @@ class Visitor:
         """(action, hidden fields) of each form of the last page."""
         pattern = r"<form[^>]*action=\"([^\"]*)\"[^>]*>(.*?)</form>"
         return [
-            (action, _hidden_fields(inner))
+            (action.partition("#")[0], _hidden_fields(inner))
             for action, inner in re.findall(pattern, self.text, re.DOTALL)
         ]
 
@@ -182,7 +183,7 @@ class Visitor:
 
     @property
     def path(self):
-        return self.response.url.split("/", 3)[3]
+        return urlsplit(self.response.url).path[1:]
 
     def _request(self, method, path, **kwargs):
         url = path if path.startswith("http") else self._case.base_url() + path

@@ -1,9 +1,15 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..models.secure_link import EXPIRY_HOURS
-from ..tools import content
+from ..models.secure_thread_send import OUTBOUND
+from ..tools import content, pin_policy
 from ..tools.keyring import Purpose, new_uid
+
+UPLOADS_KEPT = timedelta(days=1)
+"""How long the files of a form that was never sent are kept."""
 
 
 class SecureCompose(models.TransientModel):
@@ -84,7 +90,7 @@ class SecureCompose(models.TransientModel):
 
     # -- the form ----------------------------------------------------------------
 
-    @api.depends("partner_ids", "channel", "company_id")
+    @api.depends("partner_ids", "channel", "company_id", "pin", "attachment_ids")
     def _compute_problem(self):
         """What will stop the send, told before anything is typed."""
         for compose in self:
@@ -93,15 +99,42 @@ class SecureCompose(models.TransientModel):
     def _find_problem(self):
         if not self.company_id.secure_messaging_enabled:
             return self.env._(
-                "Secure messaging is switched off for %(company)s.",
+                "Secure messaging is switched off for %(company)s. An administrator can "
+                "switch it on in the settings.",
                 company=self.company_id.display_name,
             )
-        problems = [
-            partner._secure_address_problem(self.channel)
-            for partner in self.partner_ids._origin
-            if not partner._secure_address(self.channel)
-        ]
-        return "\n".join(problems)
+        locked = self.env["secure.keyring"]._status()["problem"]
+        if locked:
+            return locked
+        problems = [self._recipient_problem(partner) for partner in self.partner_ids._origin]
+        problems.append(self._files_problem())
+        return "\n".join(dict.fromkeys(filter(None, problems)))
+
+    def _recipient_problem(self, partner):
+        draft = {"channel": self.channel, "pin": self.pin}
+        threads = self.env["secure.thread"]
+        try:
+            return threads._recipient_problem(draft, self.company_id, partner.sudo())
+        except UserError as refusal:
+            return str(refusal)
+
+    def _files_problem(self):
+        return self.env["secure.thread"]._files_problem(
+            {
+                "attachment_ids": self.attachment_ids._origin.ids,
+                "attachments": [],
+                "direction": OUTBOUND,
+            }
+        )
+
+    @api.model
+    def generate_pin(self, partner_ids):
+        """A random PIN for the form, which nobody has stored yet.
+
+        :param list partner_ids: whose phone numbers it must not resemble
+        """
+        partners = self.env["res.partner"].browse(partner_ids)
+        return pin_policy.generate(partners.mapped("phone"))
 
     def action_send(self):
         """Send to each contact alone, in a conversation of its own.
@@ -129,6 +162,11 @@ class SecureCompose(models.TransientModel):
         self.partner_ids.check_access("read")
         if not self.partner_ids:
             raise UserError(self.env._("Please choose at least one contact."))
+        pending = self.env["ir.attachment"]._secure_pending(self.attachment_ids.ids)
+        if pending != self.attachment_ids:
+            raise UserError(
+                self.env._("Some files are no longer there. Please attach them again.")
+            )
 
     def _values_for(self, partner):
         return {
@@ -145,15 +183,26 @@ class SecureCompose(models.TransientModel):
         }
 
     def _done_action(self, threads):
-        message = self.env._("Sent to %(count)s contacts.", count=len(threads))
+        message = self.env._("Sent securely to %(count)s contacts.", count=len(threads))
+        links = []
         if len(threads) == 1:
-            message = self.env._("Sent to %(contact)s.", contact=threads.partner_id.display_name)
+            message = self.env._("Sent securely to %s.")
+            url = f"/odoo/action-secure_messaging.secure_thread_action/{threads.id}"
+            links = [{"label": threads.partner_id.display_name, "url": url}]
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": "success",
                 "message": message,
+                "links": links,
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }
+
+    @api.autovacuum
+    def _gc_uploads(self):
+        """Remove the files of forms that were never sent."""
+        limit = fields.Datetime.now() - UPLOADS_KEPT
+        domain = [("res_model", "=", self._name), ("write_date", "<", limit)]
+        self.env["ir.attachment"].sudo().search(domain).unlink()

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 
 
 class SecurePinWizard(models.TransientModel):
@@ -12,17 +12,17 @@ class SecurePinWizard(models.TransientModel):
     company_id = fields.Many2one("res.company", readonly=True)
     is_set = fields.Boolean(compute="_compute_is_set")
     pin = fields.Char("New PIN", store=False, compute="_compute_pin", inverse="_inverse_pin")
-    generated_pin = fields.Char("Generated PIN", store=False, compute="_compute_pin")
+    is_done = fields.Boolean(help="A PIN was typed, and has been set.")
 
     def _compute_pin(self):
         self.pin = False
-        self.generated_pin = False
 
     def _inverse_pin(self):
         """Saving the form sets the PIN; the form never gets it back."""
         for wizard in self.filtered("pin"):
             self.env["secure.pin"]._set(wizard._checked_owner(), wizard.pin)
             wizard._log_change()
+            wizard.is_done = True
 
     @api.depends("partner_id", "company_id")
     def _compute_is_set(self):
@@ -31,6 +31,9 @@ class SecurePinWizard(models.TransientModel):
             wizard.is_set = bool(owner and self.env["secure.pin"]._of(owner))
 
     def action_save(self):
+        self.ensure_one()
+        if not self.is_done:
+            raise UserError(self.env._("Please type a PIN, or have one generated."))
         return {"type": "ir.actions.act_window_close"}
 
     def action_generate(self):

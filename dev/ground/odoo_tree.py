@@ -168,6 +168,7 @@ def _private_apt(folder):
         "Dir::Cache::pkgcache": "",
         "Dir::Cache::srcpkgcache": "",
         "Acquire::Retries": 3,
+        "APT::Update::Error-Mode": "any",
         "Acquire::Languages": "none",
     }
     if os.geteuid() == 0:

@@ -39,6 +39,11 @@ def _font_for_all_scripts():
     return any(Path("/usr/share/fonts/truetype", name).exists() for name in names)
 
 
+def _libatomic():
+    """Tell whether the library is there; Playwright's own Node.js needs it."""
+    return ctypes.util.find_library("atomic")
+
+
 # What is looked for: what it is, Debian's package, and how to see that it is there.
 NEEDS = (
     ("PostgreSQL 13 or newer (server)", "postgresql", postgres_bin),
@@ -49,6 +54,7 @@ NEEDS = (
         lambda: importlib.util.find_spec("ensurepip"),
     ),
     ("libmagic", "libmagic1", lambda: ctypes.util.find_library("magic")),
+    ("libatomic (for Playwright)", "libatomic1", _libatomic),
     ("a font with Arabic and Hebrew", "fonts-dejavu-core", _font_for_all_scripts),
 )
 

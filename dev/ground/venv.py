@@ -33,7 +33,7 @@ def _make(folder, wanted):
     listed.write_text(wanted)
     note("this takes about a minute")
     quiet(
-        (folder / "bin" / "python", "-m", "pip", "install", "-r", listed),
+        (folder / "bin/python", "-m", "pip", "install", "--retries=2", "-r", listed),
         "Python packages could not be installed. Is the network reachable?",
     )
 

@@ -1,0 +1,280 @@
+/* What the public page does besides working without any script. Served as it is. */
+
+const find = (selector) => document.querySelector(selector);
+
+/** The PIN can be shown. */
+function letPinBeShown(pin) {
+    const show = find("#show");
+    const conceal = () => {
+        pin.type = show.checked ? "text" : "password";
+    };
+    show.checked = false;
+    show.parentElement.hidden = false;
+    show.addEventListener("change", conceal);
+    pin.form.addEventListener("submit", () => {
+        pin.type = "password";
+    });
+}
+
+/** Bytes as people read them, in the browser's language. */
+function readableSize(bytes) {
+    const [unit, size] = bytes < 1e6 ? ["kilobyte", 1024] : ["megabyte", 1024 ** 2];
+    const format = {style: "unit", unit, maximumFractionDigits: 1};
+    return new Intl.NumberFormat(undefined, format).format(bytes / size);
+}
+
+/** The files for a reply: added bit by bit, listed, removed one by one. */
+class Files {
+    constructor(form, complain) {
+        this.input = form.elements.files;
+        this.list = find("#chosen");
+        this.say = form.dataset;
+        this.complain = complain;
+        this.chosen = [];
+        this.input.addEventListener("change", () => this.add(this.input.files));
+        if (this.input.files.length) {
+            this.add(this.input.files);
+        }
+    }
+
+    add(files) {
+        const known = new Set(this.chosen.map(Files.key));
+        this.chosen.push(...[...files].filter((file) => !known.has(Files.key(file))));
+        this.show();
+    }
+
+    static key(file) {
+        return [file.name, file.size, file.lastModified].join();
+    }
+
+    show() {
+        const transfer = new DataTransfer();
+        this.chosen.forEach((file) => transfer.items.add(file));
+        this.input.files = transfer.files;
+        this.list.replaceChildren(...this.chosen.map((file) => this.row(file)));
+        this.list.hidden = !this.chosen.length;
+        this.complain(this.problem());
+    }
+
+    row(file) {
+        const row = document.createElement("li");
+        const name = document.createElement("bdi");
+        const size = document.createElement("span");
+        const remove = document.createElement("button");
+        name.textContent = file.name;
+        size.textContent = readableSize(file.size);
+        size.className = "hint";
+        remove.textContent = this.say.sayRemove;
+        remove.setAttribute("aria-label", `${this.say.sayRemove} ${file.name}`);
+        remove.type = "button";
+        remove.className = "quiet";
+        remove.addEventListener("click", () => {
+            this.chosen = this.chosen.filter((other) => other !== file);
+            this.show();
+            this.input.focus();
+        });
+        row.append(name, size, remove);
+        return row;
+    }
+
+    /** Why these files cannot be sent; empty when they can. */
+    problem() {
+        const {count, fileMb, totalMb, sayCount, sayFile, sayTotal} = this.say;
+        const megabytes = (file) => file.size / 1024 ** 2;
+        const large = this.chosen.find((file) => megabytes(file) > fileMb);
+        if (large) {
+            return `${sayFile} ${large.name}`;
+        }
+        if (this.chosen.length > count) {
+            return sayCount;
+        }
+        const total = this.chosen.reduce((sum, file) => sum + megabytes(file), 0);
+        return total > totalMb ? sayTotal : "";
+    }
+}
+
+/** The reply: checked before it is sent, sent once, never lost by accident. */
+class Reply {
+    constructor(form) {
+        this.form = form;
+        this.body = form.elements.body;
+        this.error = find("#error");
+        this.sending = false;
+        this.grow();
+        this.files = new Files(form, (text) => this.complain(text));
+        this.body.addEventListener("input", () => this.grow());
+        this.body.addEventListener("keydown", (event) => {
+            if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+                form.requestSubmit(find("#send"));
+            }
+        });
+        form.addEventListener("submit", (event) => this.submit(event));
+        window.addEventListener("beforeunload", (event) => {
+            if (!this.sending && this.isStarted()) {
+                event.preventDefault();
+            }
+        });
+    }
+
+    isStarted() {
+        return Boolean(this.body.value.trim() || this.files.chosen.length);
+    }
+
+    grow() {
+        while (this.body.scrollHeight > this.body.clientHeight && this.body.rows < 20) {
+            this.body.rows += 1;
+        }
+    }
+
+    complain(text) {
+        this.error.textContent = text;
+        this.error.hidden = !text;
+    }
+
+    submit(event) {
+        const say = this.form.dataset;
+        if (event.submitter?.name === "resume") {
+            this.files.input.disabled = true;
+        } else {
+            const problem =
+                (!this.isStarted() && say.sayEmpty) ||
+                this.files.problem() ||
+                (!navigator.onLine && say.sayOffline);
+            if (problem) {
+                event.preventDefault();
+                this.complain(problem);
+                this.error.focus();
+                return;
+            }
+            find("#send").textContent = say.saySending;
+        }
+        this.sending = true;
+    }
+}
+
+/** The end of the idle time: announced, put off by any activity, then a closed page. */
+class Idle {
+    constructor(dialog, reply) {
+        this.dialog = dialog;
+        this.reply = reply;
+        this.form = find("#stay");
+        this.restart(Number(dialog.dataset.seconds));
+        this.form.addEventListener("submit", (event) => {
+            event.preventDefault();
+            this.stay();
+        });
+        dialog.addEventListener("cancel", (event) => {
+            event.preventDefault();
+            this.stay();
+        });
+        for (const type of ["input", "click"]) {
+            find("#conversation").addEventListener(type, () => this.notice());
+        }
+        this.ticking = setInterval(() => this.tick(), 1000);
+    }
+
+    restart(seconds) {
+        this.seconds = seconds;
+        this.started = Date.now();
+        this.dialog.close();
+    }
+
+    /** Seconds left: by the clock, because a sleeping phone does not tick. */
+    left() {
+        return Math.round(this.seconds - (Date.now() - this.started) / 1000);
+    }
+
+    tick() {
+        const left = this.left();
+        if (this.reply?.sending) {
+            return;
+        }
+        if (left <= 0) {
+            this.end();
+        } else if (left <= Math.min(120, this.seconds / 2)) {
+            const seconds = String(left % 60).padStart(2, "0");
+            find("#clock").textContent = `${Math.floor(left / 60)}:${seconds}`;
+            if (!this.dialog.open) {
+                this.dialog.showModal();
+            }
+        }
+    }
+
+    /** Whoever writes is here: the server is told, but not at each key. */
+    notice() {
+        if (this.left() < this.seconds * 0.8) {
+            this.stay();
+        }
+    }
+
+    async stay() {
+        const {started} = this;
+        this.started = Date.now();
+        try {
+            const answer = await fetch(this.form.action, {
+                method: "POST",
+                headers: {Accept: "application/json"},
+                body: new URLSearchParams(new FormData(this.form)),
+            });
+            if (answer.ok) {
+                this.restart((await answer.json()).idle_seconds);
+            } else {
+                this.end();
+            }
+        } catch {
+            this.started = started;
+            find("#idle-text").textContent = this.dialog.dataset.sayOffline;
+        }
+    }
+
+    end() {
+        clearInterval(this.ticking);
+        this.dialog.close();
+        find("#conversation").hidden = true;
+        for (const part of document.querySelectorAll("#conversation :is(h1, ol)")) {
+            part.remove();
+        }
+        find("#kept").hidden = !this.reply?.isStarted();
+        find("#ended").hidden = false;
+        find("#ended-title").focus();
+    }
+}
+
+/** No form is sent twice. */
+function sendOnce(event) {
+    const form = event.target;
+    if (event.defaultPrevented) {
+        return;
+    }
+    if (form.dataset.sent) {
+        event.preventDefault();
+    }
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-disabled", "true");
+}
+
+const pin = find("#pin");
+const replyForm = find("#reply-form");
+const dialog = find("#idle");
+const told = find(".bad:not([hidden])[tabindex], .good[tabindex]");
+
+if (pin) {
+    letPinBeShown(pin);
+}
+const reply = replyForm && new Reply(replyForm);
+if (dialog?.showModal) {
+    new Idle(dialog, reply);
+}
+if (told) {
+    told.focus();
+}
+if (pin?.getAttribute("aria-invalid")) {
+    pin.focus();
+}
+document.addEventListener("submit", sendOnce);
+// Never out of the browser's memory: the door may be closed by now
+window.addEventListener("pageshow", (event) => {
+    if (event.persisted) {
+        location.reload();
+    }
+});
