@@ -5,7 +5,9 @@ from odoo.addons.mail.controllers.attachment import AttachmentController
 
 class SecureAttachmentController(AttachmentController):
     @route()
-    def mail_attachment_upload(self, ufile, thread_id, thread_model, is_pending=False, **kwargs):
+    def mail_attachment_upload(
+        self, ufile, thread_id, thread_model, is_pending=False, **kwargs
+    ):
         """Seal what is uploaded in a conversation's chatter as it arrives: Odoo files
         it under its composer, where nobody could tell what it is for."""
         if thread_model == "secure.thread":

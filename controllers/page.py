@@ -58,6 +58,7 @@ class SecurePage(PageAnswers, http.Controller):
 
     @page_route(GATE, "POST")
     def open(self, token, **form):
+        """The PIN at the gate, or the button where none is asked."""
         link = self._link(token)
         closed = self._closed_gate(link, token) or self._refused_form(link, form)
         return closed or self._try_to_open(link, self._gate_path(token), form)
@@ -79,6 +80,7 @@ class SecurePage(PageAnswers, http.Controller):
 
     @page_route(DOOR, "GET")
     def conversation(self, handle, before=0, **_query):
+        """Read the conversation; the first view writes the receipts."""
         grant = self._grant(handle)
         if not grant._holds():
             return self._closed_door(grant)
@@ -91,6 +93,7 @@ class SecurePage(PageAnswers, http.Controller):
 
     @page_route(DOOR, "POST", max_content_length=limits.REQUEST_MAX_BYTES)
     def reply(self, handle, **form):
+        """Take an answer with its files; whatever is wrong, the text is kept."""
         grant = self._grant(handle)
         text = (form.get("body") or "").strip()
         if not grant._holds():
@@ -107,21 +110,26 @@ class SecurePage(PageAnswers, http.Controller):
             raise
         except UserError as refusal:
             grant._claim_reply("refused")
-            return self._conversation_page(grant, status=422, draft=text, error=str(refusal))
+            return self._conversation_page(
+                grant, status=422, draft=text, error=str(refusal)
+            )
         return self._see_other(self._door_path(grant) + "?sent=1")
 
     @page_route(DOOR + "/open", "POST", max_content_length=limits.MEGABYTE)
     def reopen(self, handle, **form):
-        """The PIN again, after the door closed by itself; what was typed comes along."""
+        """The PIN again, after the door closed by itself; the text comes along."""
         grant = self._grant(handle)
         if not grant:
             return self._closed_door(grant)
         link = grant.link_id
         closed = self._closed_gate(link) or self._refused_form(grant, form)
-        return closed or self._try_to_open(link, self._door_path(grant) + "/open", form, grant)
+        return closed or self._try_to_open(
+            link, self._door_path(grant) + "/open", form, grant
+        )
 
     @page_route(DOOR + "/stay", "POST")
     def stay(self, handle, **form):
+        """Start the idle time anew: seconds left as JSON; the page without script."""
         grant = self._grant(handle)
         if not grant._holds() or self._refused_form(grant, form):
             return request.make_json_response({"idle_seconds": 0}, status=403)
@@ -133,6 +141,7 @@ class SecurePage(PageAnswers, http.Controller):
 
     @page_route(DOOR + "/leave", "POST")
     def leave(self, handle, **form):
+        """Close the door for good: from here only the link opens again."""
         grant = self._grant(handle)
         response = self._see_other(f"/sm/c/{handle}")
         if grant and not self._refused_form(grant, form):
@@ -178,7 +187,9 @@ class SecurePage(PageAnswers, http.Controller):
                 if reason:
                     return self._newly_locked(link, reason, details)
                 error = link.env._("This PIN is not right. Please try again.")
-                return self._gate_page(link, action, status=403, error=error, draft=draft, grant=grant)
+                return self._gate_page(
+                    link, action, status=403, error=error, draft=draft, grant=grant
+                )
             log._log("pin_accepted", thread, **details)
             _logger.info("PIN check: SUCCESS for conversation %s", thread.name)
         opened, secret = self._env()["secure.grant"]._open(link)
@@ -190,7 +201,9 @@ class SecurePage(PageAnswers, http.Controller):
 
     def _newly_locked(self, link, reason, details):
         thread = link.thread_id
-        self._env()["secure.access.log"]._log("locked", thread, detail=reason[0], **details)
+        self._env()["secure.access.log"]._log(
+            "locked", thread, detail=reason[0], **details
+        )
         _logger.warning("PIN check: LOCKED for conversation %s", thread.name)
         thread._remind_responsible(link.env._("Locked after too many wrong PINs"))
         return self._locked(link, reason)
@@ -199,7 +212,9 @@ class SecurePage(PageAnswers, http.Controller):
         _kind, until = reason
         minutes = 0
         if until:
-            minutes = max(1, -(-int((until - fields.Datetime.now()).total_seconds()) // 60))
+            minutes = max(
+                1, -(-int((until - fields.Datetime.now()).total_seconds()) // 60)
+            )
         return self._state_page("locked", link, 429, minutes=minutes)
 
     # -- replying ----------------------------------------------------------------

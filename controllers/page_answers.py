@@ -10,8 +10,9 @@ COOKIE_TEST = "sm_ok"
 HEADERS = [
     (
         "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        "img-src 'self' data:; connect-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'",
     ),
     ("Referrer-Policy", "no-referrer"),
     ("Cache-Control", "no-store"),
@@ -97,10 +98,14 @@ class PageAnswers:
         return self._state_page(state, link, status, renew_action=renew_action)
 
     def _closed_door(self, grant, draft=""):
-        """The PIN again for the browser that was inside; else a word on how to get in."""
+        """The PIN again for a browser that was inside; else a word on how to get in."""
         link = grant.link_id
         if not grant or link._state() != "live":
-            return self._closed_gate(link) if grant else self._state_page("closed", link, 403)
+            return (
+                self._closed_gate(link)
+                if grant
+                else self._state_page("closed", link, 403)
+            )
         action = self._door_path(grant) + "/open"
         return self._gate_page(link, action, grant=grant, draft=draft or grant._draft())
 

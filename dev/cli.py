@@ -22,6 +22,7 @@ WELCOME = """
     Ctrl-C stops everything.
 """
 
+
 def _until_stopped(look=lambda: None):
     """Wait for Ctrl-C, which here is the way to end and no failure."""
     with suppress(Stopped):
@@ -136,7 +137,19 @@ def distclean(_options):
 
 COMMANDS = {
     function.__name__: function
-    for function in (run, smoke, test, suites, bench, shell, psql, hold, setup, clean, distclean)
+    for function in (
+        run,
+        smoke,
+        test,
+        suites,
+        bench,
+        shell,
+        psql,
+        hold,
+        setup,
+        clean,
+        distclean,
+    )
 }
 
 
@@ -149,11 +162,19 @@ def _options():
     )
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("--args", default=os.environ.get("ARGS", ""))
-    parser.add_argument("--port", type=int, default=os.environ.get("PORT") or 8069)
+    port = os.environ.get("PORT") or "8069"
+    parser.add_argument("--port", type=_port, default=port)
     parser.add_argument("--workers", type=int, default=os.environ.get("WORKERS") or 0)
     parser.add_argument("--suites", default=os.environ.get("SUITES") or tests.SUITES)
     parser.add_argument("--db", default=os.environ.get("DB"))
     return parser.parse_args()
+
+
+def _port(text):
+    """Return a port somebody asked for."""
+    if text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
 
 
 def main():

@@ -97,7 +97,9 @@ class Phone:
         for message in params.get("messages", ()):
             for number in message["numbers"]:
                 self._keep(number, message["content"])
-                results.append({"uuid": number["uuid"], "state": "success", "credit": 1})
+                results.append(
+                    {"uuid": number["uuid"], "state": "success", "credit": 1}
+                )
         uuids = [result["uuid"] for result in results]
         if params.get("webhook_url") and uuids:
             args = (params["webhook_url"], uuids)
@@ -126,7 +128,11 @@ def report_delivered(url, uuids):
     if urlsplit(url).hostname not in (HOST, "localhost"):
         return
     statuses = [{"sms_status": "delivered", "uuids": uuids}]
-    body = {"jsonrpc": "2.0", "method": "call", "params": {"message_statuses": statuses}}
+    body = {
+        "jsonrpc": "2.0",
+        "method": "call",
+        "params": {"message_statuses": statuses},
+    }
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )

@@ -42,7 +42,9 @@ class Stage:
     def mails(self):
         """Return the received mails, oldest first, as email messages."""
         files = sorted(self.mail_folder.glob("*.eml"))
-        return [message_from_bytes(f.read_bytes(), policy=policy.default) for f in files]
+        return [
+            message_from_bytes(f.read_bytes(), policy=policy.default) for f in files
+        ]
 
     def envelopes(self):
         """Return who each mail was really addressed to: {"from": ..., "to": [...]}."""
@@ -75,8 +77,7 @@ class Stage:
         done = subprocess.run(
             [*self._odoo, "shell", "-c", self._config, "--no-http"],
             input=wrapped,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=False,
         )

@@ -48,7 +48,9 @@ class IrAttachment(models.Model):
     secure_uid = fields.Char(copy=False, groups=fields.NO_ACCESS)
     secure_name = fields.Text(copy=False, groups=fields.NO_ACCESS)
     secure_mimetype = fields.Text(copy=False, groups=fields.NO_ACCESS)
-    secure_display_name = fields.Char("File Name", compute="_compute_secure_display_name")
+    secure_display_name = fields.Char(
+        "File Name", compute="_compute_secure_display_name"
+    )
 
     # -- sealing ---------------------------------------------------------------
 
@@ -68,7 +70,9 @@ class IrAttachment(models.Model):
         for vals in vals_list:
             owners.setdefault(vals.get("res_model"), set()).add(vals.get("res_id"))
         if any(self._inaccessible_comodel_records(owners, "write")):
-            raise AccessError(self.env._("Sorry, you are not allowed to add files here."))
+            raise AccessError(
+                self.env._("Sorry, you are not allowed to add files here.")
+            )
 
     def write(self, vals):
         """Keep sealed files as they are, and inside."""
@@ -80,7 +84,9 @@ class IrAttachment(models.Model):
         ):
             raise AccessError(self.env._("Files of conversations cannot be changed."))
         if vals.get("res_model") in SEALED_MODELS and secure != self.sudo():
-            raise AccessError(self.env._("Files enter a conversation with a message only."))
+            raise AccessError(
+                self.env._("Files enter a conversation with a message only.")
+            )
         return super().write(vals)
 
     def copy_data(self, default=None):
@@ -95,7 +101,8 @@ class IrAttachment(models.Model):
         The context key only ever adds protection.
         """
         if not (
-            vals.get("res_model") in SEALED_MODELS or self.env.context.get("secure_seal_files")
+            vals.get("res_model") in SEALED_MODELS
+            or self.env.context.get("secure_seal_files")
         ):
             return vals
         data = vals.get("raw") or base64.b64decode(vals.get("datas") or b"")
@@ -136,7 +143,9 @@ class IrAttachment(models.Model):
         secure = allowed._secure_among()
         if not secure or not self.env.user._is_internal():
             return secure.browse()
-        stored = secure.filtered(lambda file: file.res_model == "secure.thread" and file.res_id)
+        stored = secure.filtered(
+            lambda file: file.res_model == "secure.thread" and file.res_id
+        )
         threads = self.env["secure.thread"].browse(set(stored.mapped("res_id")))
         readable = set(threads._filtered_readable().ids)
         return secure.filtered(
@@ -179,7 +188,10 @@ class IrAttachment(models.Model):
         """(name, content) of pending files, sealed or not."""
         sealed = self._secure_among()
         return [
-            (file._secure_file_name(), file._secure_data() if file in sealed else file.raw)
+            (
+                file._secure_file_name(),
+                file._secure_data() if file in sealed else file.raw,
+            )
             for file in self
         ]
 
@@ -225,7 +237,9 @@ class IrAttachment(models.Model):
             return
         for file in self.sudo(False)._secure_readable():
             head = file._secure_head()
-            store.add_records_fields(file, [Store.Attr(key, value) for key, value in head.items()])
+            store.add_records_fields(
+                file, [Store.Attr(key, value) for key, value in head.items()]
+            )
 
     def _get_raw_access_token(self):
         return False if self._secure_among() else super()._get_raw_access_token()
@@ -234,8 +248,11 @@ class IrAttachment(models.Model):
         return False if self._secure_among() else super()._get_thumbnail_token()
 
     def generate_access_token(self):
+        """Refuse what would open a file without looking at who asks."""
         if self._secure_among():
-            raise AccessError(self.env._("Files of conversations cannot be shared by link."))
+            raise AccessError(
+                self.env._("Files of conversations cannot be shared by link.")
+            )
         return super().generate_access_token()
 
 

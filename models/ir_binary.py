@@ -5,7 +5,13 @@ class IrBinary(models.AbstractModel):
     _inherit = "ir.binary"
 
     def _get_stream_from(
-        self, record, field_name="raw", filename=None, filename_field="name", *args, **kwargs
+        self,
+        record,
+        field_name="raw",
+        filename=None,
+        filename_field="name",
+        *args,
+        **kwargs,
     ):
         """Let sealed files keep the name their stream was opened with: Odoo would put
         the record's, which is a placeholder."""

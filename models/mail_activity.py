@@ -32,10 +32,12 @@ class MailActivity(models.Model):
 
     def _check_no_secure_note(self):
         for activity in self:
-            if activity.res_model == "secure.thread" and not content.is_empty(activity.note):
+            if activity.res_model == "secure.thread" and not content.is_empty(
+                activity.note
+            ):
                 raise UserError(
                     self.env._(
-                        "Notes of activities are not sealed. Please write the note into "
-                        "the conversation with “Log note”."
+                        "Notes of activities are not sealed. Please write the note "
+                        "into the conversation with “Log note”."
                     )
                 )

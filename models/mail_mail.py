@@ -23,7 +23,10 @@ class MailMail(models.Model):
     _inherit = "mail.mail"
 
     secure_link_id = fields.Many2one(
-        "secure.link", groups=fields.NO_ACCESS, ondelete="set null", index="btree_not_null"
+        "secure.link",
+        groups=fields.NO_ACCESS,
+        ondelete="set null",
+        index="btree_not_null",
     )
 
     def _send(self, *args, **kwargs):
@@ -32,13 +35,17 @@ class MailMail(models.Model):
         Odoo browses mails one by one in here; a dict in the context survives the
         commits in between, the cache does not.
         """
-        secure = self.sudo().filtered(lambda mail: mail.secure_link_id and mail.state == "outgoing")
+        secure = self.sudo().filtered(
+            lambda mail: mail.secure_link_id and mail.state == "outgoing"
+        )
         if not secure:
             return super()._send(*args, **kwargs)
         links = secure.secure_link_id
         links._prepare_leaving()
         leaving = _Leaving({mail.id: mail.secure_link_id for mail in secure})
-        result = super(MailMail, self.with_context(secure_leaving=leaving))._send(*args, **kwargs)
+        result = super(MailMail, self.with_context(secure_leaving=leaving))._send(
+            *args, **kwargs
+        )
         sent = secure.filtered(lambda mail: mail.state == "sent")
         sent.secure_link_id._mark_left()
         failed = (secure - sent).filtered(lambda mail: mail.state == "exception")
@@ -46,13 +53,17 @@ class MailMail(models.Model):
         return result
 
     def _prepare_outgoing_list(self, *args, **kwargs):
-        """Nothing but the notification leaves: no file, no copy, no trace of the record."""
+        """Only the notification leaves: no file, no copy, no trace of the record."""
         emails = super()._prepare_outgoing_list(*args, **kwargs)
         if not self.sudo().secure_link_id and self.model != "secure.thread":
             return emails
         for email in emails:
             self._check_address(email)
-            headers = {key: value for key, value in email["headers"].items() if "Odoo" not in key}
+            headers = {
+                key: value
+                for key, value in email["headers"].items()
+                if "Odoo" not in key
+            }
             email.update(attachments=[], email_cc=[], object_id="", headers=headers)
         return emails
 

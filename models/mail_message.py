@@ -87,7 +87,9 @@ class MailMessage(models.Model):
         # cache with what later reads must check
         secure = self.sudo().with_context(prefetch_fields=False).filtered("secure_uid")
         if vals.get("model") == "secure.thread" and secure != self.sudo():
-            raise AccessError(self.env._("Messages cannot be moved into a conversation."))
+            raise AccessError(
+                self.env._("Messages cannot be moved into a conversation.")
+            )
         if not secure:
             return vals
         names = PROTECTED_FIELDS & vals.keys()
@@ -148,11 +150,17 @@ class MailMessage(models.Model):
         wants_body = "body" in fields
         super()._to_store(store, fields, **kwargs)
         target = store.target
-        if not wants_body or target.channel is not None or target.subchannel is not None:
+        if (
+            not wants_body
+            or target.channel is not None
+            or target.subchannel is not None
+        ):
             return
         readable = self._secure_readable()
         clear = readable._secure_clear()
         for message in readable.filtered(lambda record: record.id in clear):
             text = clear[message.id]
             subject = text["subject"] or False
-            store.add_records_fields(message, {"body": text["body"], "subject": subject})
+            store.add_records_fields(
+                message, {"body": text["body"], "subject": subject}
+            )

@@ -20,7 +20,9 @@ class ResCompany(models.Model):
     secure_email_subject = fields.Char(
         "Email Subject",
         translate=True,
-        default=lambda self: self.env._("{{ user.name_and_company }} sent you a secure message"),
+        default=lambda self: self.env._(
+            "{{ user.name_and_company }} sent you a secure message"
+        ),
     )
     secure_email_body = fields.Text(
         "Email Text",
@@ -65,7 +67,9 @@ class ResCompany(models.Model):
                         "%(field)s: “%(part)s” is not allowed. Possible are: %(list)s",
                         field=label,
                         part=refusal.part,
-                        list=", ".join("{{ %s }}" % name for name in texts.PLACEHOLDERS),
+                        list=", ".join(
+                            f"{{{{ {name} }}}}" for name in texts.PLACEHOLDERS
+                        ),
                     ),
                     "no_link": self.env._(
                         "%(field)s: {{ secure_link }} is missing.", field=label

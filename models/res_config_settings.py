@@ -28,11 +28,15 @@ class ResConfigSettings(models.TransientModel):
     secure_expiry_hours = fields.Selection(
         related="company_id.secure_expiry_hours", readonly=False, required=True
     )
-    secure_pin_required = fields.Boolean(related="company_id.secure_pin_required", readonly=False)
+    secure_pin_required = fields.Boolean(
+        related="company_id.secure_pin_required", readonly=False
+    )
     secure_responsible_id = fields.Many2one(
         related="company_id.secure_responsible_id", readonly=False
     )
-    secure_default_pin_is_set = fields.Boolean(compute="_compute_secure_default_pin_is_set")
+    secure_default_pin_is_set = fields.Boolean(
+        compute="_compute_secure_default_pin_is_set"
+    )
     secure_key_source = fields.Selection(
         [
             ("environment", "the environment of the server"),
@@ -54,7 +58,9 @@ class ResConfigSettings(models.TransientModel):
             values = {name: SAMPLE_COMPANY for name in texts.PLACEHOLDERS}
             filled = texts.fill(settings.secure_sms_body, values)
             link = "x" * SAMPLE_LINK_LENGTH
-            settings.secure_sms_parts = texts.sms_parts(filled.replace(texts.LINK_MARK, link))
+            settings.secure_sms_parts = texts.sms_parts(
+                filled.replace(texts.LINK_MARK, link)
+            )
 
     @api.depends("company_id")
     def _compute_secure_default_pin_is_set(self):
@@ -72,15 +78,18 @@ class ResConfigSettings(models.TransientModel):
 
     def set_values(self):
         """Nothing is switched on that could not send: fail closed from the start."""
-        super().set_values()
+        result = super().set_values()
         if self.secure_messaging_enabled and self.secure_key_problem:
             raise UserError(self.secure_key_problem)
+        return result
 
     def action_secure_default_pin(self):
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Default PIN of %(company)s", company=self.company_id.name),
+            "name": self.env._(
+                "Default PIN of %(company)s", company=self.company_id.name
+            ),
             "res_model": "secure.pin.wizard",
             "view_mode": "form",
             "target": "new",

@@ -5,7 +5,9 @@ class ResPartner(models.Model):
     _inherit = "res.partner"
 
     secure_thread_count = fields.Integer(
-        "Conversations", compute="_compute_secure_thread_count", groups="secure_messaging.group_user"
+        "Conversations",
+        compute="_compute_secure_thread_count",
+        groups="secure_messaging.group_user",
     )
     secure_pin_is_set = fields.Boolean(
         "PIN set", compute="_compute_secure_pin_is_set", groups="base.group_user"
@@ -55,8 +57,8 @@ class ResPartner(models.Model):
             return self.env._("%(contact)s has no email address.", contact=name)
         if self.phone:
             return self.env._(
-                "The phone number of %(contact)s is not valid: %(phone)s. Please write it "
-                "with its country code, like +32 470 12 34 56.",
+                "The phone number of %(contact)s is not valid: %(phone)s. Please write "
+                "it with its country code, like +32 470 12 34 56.",
                 contact=name,
                 phone=self.phone,
             )
@@ -87,6 +89,7 @@ class ResPartner(models.Model):
         }
 
     def action_secure_threads(self):
+        """Show the contact's conversations."""
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "secure_messaging.secure_thread_action"

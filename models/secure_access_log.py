@@ -100,18 +100,21 @@ class SecureAccessLog(models.Model):
         forbidden = self.filtered(lambda row: row.sudo().thread_id not in readable)
         if not forbidden:
             return None
-        return forbidden, lambda: AccessError(self.env._("This log is not yours to read."))
+        return forbidden, lambda: AccessError(
+            self.env._("This log is not yours to read.")
+        )
 
     @api.model
     def _reads_all(self):
         return self.env.user.has_group("secure_messaging.group_manager")
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         raise AccessError(self.env._("The log is written by the system alone."))
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         raise AccessError(self.env._("The log cannot be changed."))
 
-    def unlink(self):
+    @api.ondelete(at_uninstall=True)
+    def _unlink_never(self):
         raise AccessError(self.env._("The log cannot be deleted."))

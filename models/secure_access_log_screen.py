@@ -14,17 +14,23 @@ class SecureAccessLogScreen(models.Model):
     def _compute_names(self):
         """Names of those that are still there and the reader may see."""
         partners = self._names("res.partner", self.mapped("partner_id"))
-        users = self._names("res.users", set(self.mapped("user_id")) - {api.SUPERUSER_ID})
+        users = self._names(
+            "res.users", set(self.mapped("user_id")) - {api.SUPERUSER_ID}
+        )
         for row in self:
             row.partner_name = partners.get(row.partner_id)
             row.user_name = users.get(row.user_id)
 
     @api.model
     def _names(self, model, ids):
-        records = self.env[model].browse(set(ids) - {0, False}).exists()
-        return {record.id: record.display_name for record in records._filtered_access("read")}
+        records = self.env[model].browse(set(ids) - {0}).exists()
+        return {
+            record.id: record.display_name
+            for record in records._filtered_access("read")
+        }
 
     def action_open_thread(self):
+        """Go to the conversation a row is about."""
         self.ensure_one()
         thread = self.env["secure.thread"].browse(self.thread_id).exists()
         if not thread:

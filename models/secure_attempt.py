@@ -41,7 +41,9 @@ class SecureAttempt(models.Model):
         ],
         required=True,
     )
-    key = fields.Char(required=True, help="Record id, or keyed hash of a network address.")
+    key = fields.Char(
+        required=True, help="Record id, or keyed hash of a network address."
+    )
     window_start = fields.Datetime(required=True)
     window_count = fields.Integer(required=True, default=0)
     total = fields.Integer(required=True, default=0)
@@ -55,7 +57,9 @@ class SecureAttempt(models.Model):
         network_key = network.throttle_key(remote_addr).encode()
         ring = self.env["secure.keyring"]._ring()
         oldest = ring.fingerprints[-1]
-        address = hashlib.sha256(ring.mac(Purpose.PINS, network_key, oldest)).hexdigest()
+        address = hashlib.sha256(
+            ring.mac(Purpose.PINS, network_key, oldest)
+        ).hexdigest()
         return [
             ("address", address[:32]),
             ("link", str(link.id)),
@@ -116,7 +120,10 @@ class SecureAttempt(models.Model):
             now = fields.Datetime.now()
             rows = counters._read_counters([(kind, key) for kind in windows])
             spans = {kind: span for kind, (_limit, span) in windows.items()}
-            used = {kind: counters._used(rows.get(kind), spans[kind], now) for kind in windows}
+            used = {
+                kind: counters._used(rows.get(kind), spans[kind], now)
+                for kind in windows
+            }
             if any(used[kind] >= limit for kind, (limit, _span) in windows.items()):
                 return False
             for kind, span in spans.items():
@@ -128,7 +135,10 @@ class SecureAttempt(models.Model):
         """Staff unlocked contacts, or set them a new PIN."""
         keys = [str(partner_id) for partner_id in partners.ids]
         self.env.cr.execute(
-            SQL("DELETE FROM secure_attempt WHERE kind = 'contact' AND key = ANY(%s)", keys)
+            SQL(
+                "DELETE FROM secure_attempt WHERE kind = 'contact' AND key = ANY(%s)",
+                keys,
+            )
         )
 
     @api.model
@@ -203,7 +213,11 @@ class SecureAttempt(models.Model):
         """Forget network addresses that have been quiet."""
         limit = fields.Datetime.now() - WRONG_PINS_LOCK - WRONG_PINS_WINDOW
         self.env.cr.execute(
-            SQL("DELETE FROM secure_attempt WHERE kind = 'address' AND window_start < %s", limit)
+            SQL(
+                """DELETE FROM secure_attempt
+                    WHERE kind = 'address' AND window_start < %s""",
+                limit,
+            )
         )
 
 

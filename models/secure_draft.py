@@ -37,7 +37,9 @@ class SecureDraft(models.AbstractModel):
             "pin": False,
             "expiry_hours": int(company.secure_expiry_hours or DEFAULT_EXPIRY_HOURS),
             "renewable": True,
-            "responsible": thread.responsible_id or company.secure_responsible_id or sender,
+            "responsible": thread.responsible_id
+            or company.secure_responsible_id
+            or sender,
             "author": self.env.user.partner_id,
             "res_model": False,
             "res_id": False,
@@ -98,11 +100,13 @@ class SecureDraft(models.AbstractModel):
             )
         if not partner._secure_address(draft["channel"]):
             return partner._secure_address_problem(draft["channel"])
-        draft["pin_rule"] = self.env["secure.thread"]._pin_rule_for(company, partner, draft["pin"])
+        draft["pin_rule"] = self.env["secure.thread"]._pin_rule_for(
+            company, partner, draft["pin"]
+        )
         if not draft["pin_rule"]:
             return self.env._(
-                "A PIN is required, but there is none for %(contact)s. Please set one on "
-                "the contact, for this message, or as the company's default.",
+                "A PIN is required, but there is none for %(contact)s. Please set one "
+                "on the contact, for this message, or as the company's default.",
                 contact=name,
             )
         if draft["pin"]:
@@ -121,15 +125,21 @@ class SecureDraft(models.AbstractModel):
             return self._too_much_text(refusal)
         if draft["direction"] == INBOUND and files:
             used = self._client_bytes_today(draft["thread"])
-            if used + sum(size for _name, size in files) > limits.CLIENT_FILES_PER_DAY_BYTES:
-                return self.env._("That is all the files we can take today. Please go on tomorrow.")
+            if (
+                used + sum(size for _name, size in files)
+                > limits.CLIENT_FILES_PER_DAY_BYTES
+            ):
+                return self.env._(
+                    "That is all the files we can take today. Please go on tomorrow."
+                )
         return ""
 
     @api.model
     def _too_much_text(self, refusal):
         if refusal.reason == "count":
             return self.env._(
-                "At most %(count)s files go with one message.", count=limits.FILES_PER_MESSAGE
+                "At most %(count)s files go with one message.",
+                count=limits.FILES_PER_MESSAGE,
             )
         if refusal.reason == "file":
             size = limits.FILE_MAX_BYTES // limits.MEGABYTE
@@ -137,7 +147,9 @@ class SecureDraft(models.AbstractModel):
                 "%(name)s is larger than %(size)s MB.", name=refusal.name, size=size
             )
         size = limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE
-        return self.env._("All files of a message together may have %(size)s MB.", size=size)
+        return self.env._(
+            "All files of a message together may have %(size)s MB.", size=size
+        )
 
     @api.model
     def _client_bytes_today(self, thread):

@@ -24,9 +24,15 @@ class SecureGrant(models.Model):
 
     handle = fields.Char(required=True, groups=fields.NO_ACCESS)
     cookie_hash = fields.Char(required=True, groups=fields.NO_ACCESS)
-    thread_id = fields.Many2one("secure.thread", required=True, ondelete="cascade", index=True)
-    link_id = fields.Many2one("secure.link", required=True, ondelete="cascade", index=True)
-    pin_state = fields.Char(required=True, help="PIN rule and generation it was opened with.")
+    thread_id = fields.Many2one(
+        "secure.thread", required=True, ondelete="cascade", index=True
+    )
+    link_id = fields.Many2one(
+        "secure.link", required=True, ondelete="cascade", index=True
+    )
+    pin_state = fields.Char(
+        required=True, help="PIN rule and generation it was opened with."
+    )
     address = fields.Char(help="The contact's address on file when it was opened.")
     idle_until = fields.Datetime(required=True)
     expires_at = fields.Datetime(required=True, index=True)
@@ -125,7 +131,9 @@ class SecureGrant(models.Model):
         if not self.draft_sealed:
             return ""
         place = (self._name, self.secure_uid, "draft")
-        return self.env["secure.keyring"]._open(Purpose.CONTENT, place, self.draft_sealed)
+        return self.env["secure.keyring"]._open(
+            Purpose.CONTENT, place, self.draft_sealed
+        )
 
     def _form_token(self):
         """What the page's forms must send back."""

@@ -67,7 +67,9 @@ class SecureKeyring(models.AbstractModel):
     @api.model
     def _initialize(self):
         """Give a database without sealed content its first key."""
-        self.env.cr.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", ["secure.keyring"])
+        self.env.cr.execute(
+            "SELECT pg_advisory_xact_lock(hashtext(%s))", ["secure.keyring"]
+        )
         if self._needed() or self._has_sealed_content():
             return
         ring = keyring.load(config.get(keyring.CONFIG_OPTION), config["data_dir"])
@@ -131,5 +133,3 @@ class SecureKeyring(models.AbstractModel):
                    OR EXISTS (SELECT 1 FROM secure_pin)"""
         )
         return self.env.cr.fetchone()[0]
-
-

@@ -6,7 +6,12 @@ from odoo.tools.mail import email_normalize
 from ..tools import token as tokens
 from ..tools.keyring import Purpose
 
-EXPIRY_HOURS = [("24", "24 hours"), ("240", "10 days"), ("4380", "6 months"), ("8760", "1 year")]
+EXPIRY_HOURS = [
+    ("24", "24 hours"),
+    ("240", "10 days"),
+    ("4380", "6 months"),
+    ("8760", "1 year"),
+]
 """What a sender can choose; selection keys are hours."""
 DEFAULT_EXPIRY_HOURS = "24"
 RENEWAL_GRACE = timedelta(days=90)
@@ -25,12 +30,20 @@ class SecureLink(models.Model):
     _order = "id desc"
     _rec_name = "thread_id"
 
-    thread_id = fields.Many2one("secure.thread", required=True, ondelete="cascade", index=True)
+    thread_id = fields.Many2one(
+        "secure.thread", required=True, ondelete="cascade", index=True
+    )
     public_id = fields.Char(
-        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: tokens.new_public_id()
+        required=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        default=lambda self: tokens.new_public_id(),
     )
     nonce = fields.Char(
-        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: tokens.new_nonce()
+        required=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        default=lambda self: tokens.new_nonce(),
     )
     fingerprint = fields.Char(required=True, groups=fields.NO_ACCESS)
     message_id = fields.Integer(help="The mail.message this link was issued for.")
@@ -38,12 +51,16 @@ class SecureLink(models.Model):
     address = fields.Char(required=True, help="The only address this link is for.")
     duration = fields.Integer("Valid for (hours)", required=True)
     renewable = fields.Boolean(default=True)
-    renewal_of_id = fields.Many2one("secure.link", ondelete="set null", index="btree_not_null")
+    renewal_of_id = fields.Many2one(
+        "secure.link", ondelete="set null", index="btree_not_null"
+    )
     expires_at = fields.Datetime(required=True, index=True)
     left_at = fields.Datetime("Left")
     opened_at = fields.Datetime("First Opened")
     revoked_at = fields.Datetime("Withdrawn")
-    replaced_by_id = fields.Many2one("secure.link", ondelete="set null", index="btree_not_null")
+    replaced_by_id = fields.Many2one(
+        "secure.link", ondelete="set null", index="btree_not_null"
+    )
     state = fields.Selection(
         [
             ("live", "Live"),
@@ -54,6 +71,7 @@ class SecureLink(models.Model):
         ],
         compute="_compute_state",
     )
+    masked_address = fields.Char("Sent To", compute="_compute_masked_address")
 
     _public_id_unique = models.UniqueIndex("(public_id)")
 
@@ -200,7 +218,11 @@ class SecureLink(models.Model):
     def _form_token(self):
         """What the gate's form must send back: proof that the gate was looked at."""
         message = f"form{self.public_id}{self.nonce}".encode()
-        mac = self.env["secure.keyring"]._ring().mac(Purpose.LINKS, message, self.fingerprint)
+        mac = (
+            self.env["secure.keyring"]
+            ._ring()
+            .mac(Purpose.LINKS, message, self.fingerprint)
+        )
         return mac.hex()[:32]
 
     def _serves(self, address):
@@ -209,6 +231,11 @@ class SecureLink(models.Model):
         if self.channel == "email":
             return email_normalize(address or "") == self.address
         return address == self.address
+
+    @api.depends("address")
+    def _compute_masked_address(self):
+        for link in self:
+            link.masked_address = link._masked_address()
 
     def _masked_address(self):
         """Enough of the address to recognize it, too little to use it."""
@@ -224,7 +251,10 @@ class SecureLink(models.Model):
             return
         self.opened_at = fields.Datetime.now()
         self.env["secure.access.log"]._log(
-            "opened", self.thread_id, links={self.thread_id.id: self}, remote_addr=remote_addr
+            "opened",
+            self.thread_id,
+            links={self.thread_id.id: self},
+            remote_addr=remote_addr,
         )
 
     # -- ending --------------------------------------------------------------

@@ -5,8 +5,8 @@ from datetime import timedelta
 from odoo import fields, models
 
 from ..tools.pin_policy import RENEWALS_PER_DAY, RENEWALS_PER_HOUR
-from .secure_link import RENEWAL_GRACE
 from .secure_draft import INTERNAL
+from .secure_link import RENEWAL_GRACE
 
 RENEWAL_WINDOWS = {
     "renewal_hour": (RENEWALS_PER_HOUR, timedelta(hours=1)),
@@ -36,7 +36,9 @@ class SecureLinkRenewal(models.Model):
             return
         if not self._serves(self.thread_id._address_on_file(self.channel)):
             self.thread_id._remind_responsible(
-                self.env._("The contact asked for a new link, but the address has changed")
+                self.env._(
+                    "The contact asked for a new link, but the address has changed"
+                )
             )
             log._log("renewal_refused", self.thread_id, detail="address", **details)
             return

@@ -8,7 +8,12 @@ from ..tools.keyring import Purpose
 
 ANSWER_INTERVAL = timedelta(days=1)
 """One pointer to the link a day for each sender: two machines never talk for long."""
-AUTOMATIC_HEADERS = ("Auto-Submitted", "X-Auto-Response-Suppress", "List-Id", "List-Unsubscribe")
+AUTOMATIC_HEADERS = (
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "List-Id",
+    "List-Unsubscribe",
+)
 """Mail with one of these is not answered (RFC 3834, RFC 2919)."""
 AUTOMATIC_PRECEDENCE = ("bulk", "junk", "list", "auto_reply")
 
@@ -40,21 +45,37 @@ class SecureMailAnswer(models.Model):
         if not sender or self._is_automatic(message) or not self._claim(sender):
             return
         company = parent.record_company_id or self.env.company
-        partner = self.env["res.partner"].sudo().search([("email_normalized", "=", sender)], limit=1)
-        lang = partner.lang or company.partner_id.lang
-        body = self.env["ir.qweb"].with_context(lang=lang)._render(
-            "secure_messaging.mail_answer", {"company": company}, minimal_qcontext=True
+        partner = (
+            self.env["res.partner"]
+            .sudo()
+            .search([("email_normalized", "=", sender)], limit=1)
         )
-        mail = self.env["mail.mail"].sudo().create(
-            {
-                "subject": self.with_context(lang=lang).env._("Your email was not delivered"),
-                "body_html": body,
-                "email_from": company.email_formatted,
-                "reply_to": False,
-                "email_to": sender,
-                "headers": repr({"Auto-Submitted": "auto-replied"}),
-                "auto_delete": True,
-            }
+        lang = partner.lang or company.partner_id.lang
+        body = (
+            self.env["ir.qweb"]
+            .with_context(lang=lang)
+            ._render(
+                "secure_messaging.mail_answer",
+                {"company": company},
+                minimal_qcontext=True,
+            )
+        )
+        mail = (
+            self.env["mail.mail"]
+            .sudo()
+            .create(
+                {
+                    "subject": self.with_context(lang=lang).env._(
+                        "Your email was not delivered"
+                    ),
+                    "body_html": body,
+                    "email_from": company.email_formatted,
+                    "reply_to": False,
+                    "email_to": sender,
+                    "headers": repr({"Auto-Submitted": "auto-replied"}),
+                    "auto_delete": True,
+                }
+            )
         )
         mail.send_after_commit()
 

@@ -38,19 +38,23 @@ class SecureNotification(models.AbstractModel):
     def _queue_mails(self, rows):
         if not rows:
             return
-        mails = self.env["mail.mail"].sudo().create(
-            [
-                {
-                    "mail_message_id": message.id,
-                    "body_html": self._mail_body(draft),
-                    "recipient_ids": [Command.link(draft["partner"].id)],
-                    "auto_delete": False,
-                    "is_notification": True,
-                    "references": message.message_id,
-                    "secure_link_id": link.id,
-                }
-                for draft, message, link in rows
-            ]
+        mails = (
+            self.env["mail.mail"]
+            .sudo()
+            .create(
+                [
+                    {
+                        "mail_message_id": message.id,
+                        "body_html": self._mail_body(draft),
+                        "recipient_ids": [Command.link(draft["partner"].id)],
+                        "auto_delete": False,
+                        "is_notification": True,
+                        "references": message.message_id,
+                        "secure_link_id": link.id,
+                    }
+                    for draft, message, link in rows
+                ]
+            )
         )
         self.env["mail.notification"].sudo().create(
             [
@@ -77,18 +81,22 @@ class SecureNotification(models.AbstractModel):
         gateway took them would leave links in the world that nobody knows."""
         if not rows:
             return
-        sms_list = self.env["sms.sms"].sudo().create(
-            [
-                {
-                    "body": self._text(draft, "secure_sms_body"),
-                    "number": link.sudo().address,
-                    "partner_id": draft["partner"].id,
-                    "mail_message_id": message.id,
-                    "state": "outgoing",
-                    "secure_link_id": link.id,
-                }
-                for draft, message, link in rows
-            ]
+        sms_list = (
+            self.env["sms.sms"]
+            .sudo()
+            .create(
+                [
+                    {
+                        "body": self._text(draft, "secure_sms_body"),
+                        "number": link.sudo().address,
+                        "partner_id": draft["partner"].id,
+                        "mail_message_id": message.id,
+                        "state": "outgoing",
+                        "secure_link_id": link.id,
+                    }
+                    for draft, message, link in rows
+                ]
+            )
         )
         self.env["mail.notification"].sudo().create(
             [
@@ -114,7 +122,9 @@ class SecureNotification(models.AbstractModel):
         """Set each outbound draft's ``notification_subject``."""
         for draft in drafts:
             if draft["channel"] == "email":
-                draft["notification_subject"] = self._text(draft, "secure_email_subject")
+                draft["notification_subject"] = self._text(
+                    draft, "secure_email_subject"
+                )
 
     @api.model
     def _text(self, draft, field):
@@ -147,14 +157,18 @@ class SecureNotification(models.AbstractModel):
         cache = self.env.cr.cache.setdefault("secure_mail_layout", {})
         key = (company.id, company.write_date, lang)
         if key not in cache:
-            cache[key] = self.env["ir.qweb"].with_context(lang=lang)._render(
-                "secure_messaging.notification_email",
-                {
-                    "company": company,
-                    "text_mark": texts.TEXT_MARK,
-                    "link_mark": texts.LINK_MARK,
-                    "lang": lang or "en_US",
-                },
-                minimal_qcontext=True,
+            cache[key] = (
+                self.env["ir.qweb"]
+                .with_context(lang=lang)
+                ._render(
+                    "secure_messaging.notification_email",
+                    {
+                        "company": company,
+                        "text_mark": texts.TEXT_MARK,
+                        "link_mark": texts.LINK_MARK,
+                        "lang": lang or "en_US",
+                    },
+                    minimal_qcontext=True,
+                )
             )
         return cache[key]

@@ -9,8 +9,8 @@ from odoo.tools import file_open, format_datetime, get_lang, human_size
 
 from ..tools import content, limits
 from ..tools import token as tokens
-from .secure_grant import GRANT_IDLE
 from .secure_draft import INBOUND, OUTBOUND
+from .secure_grant import GRANT_IDLE
 
 MESSAGES_PER_PAGE = 40
 STATIC = "/secure_messaging/static/src/page/"
@@ -29,10 +29,18 @@ class SecurePage(models.AbstractModel):
 
     @api.model
     def _state(self, state, company, lang, **values):
-        defaults = {"minutes": 0, "renew_action": "", "form_token": "", "channel": "email"}
+        defaults = {
+            "minutes": 0,
+            "renew_action": "",
+            "form_token": "",
+            "channel": "email",
+        }
         title = self.env._("Secure message")
         return self._render(
-            "page_state", company, lang, {"title": title, "state": state, **defaults, **values}
+            "page_state",
+            company,
+            lang,
+            {"title": title, "state": state, **defaults, **values},
         )
 
     @api.model
@@ -54,7 +62,9 @@ class SecurePage(models.AbstractModel):
                 "title": self.env._("Secure message"),
                 "subject": subject,
                 "reference": thread.name,
-                "messages": self._message_rows(messages[:MESSAGES_PER_PAGE], thread, address),
+                "messages": self._message_rows(
+                    messages[:MESSAGES_PER_PAGE], thread, address
+                ),
                 "older_url": self._older_url(messages, address),
                 "action": address,
                 "form_token": grant._form_token(),
@@ -88,8 +98,10 @@ class SecurePage(models.AbstractModel):
         if before:
             domain.append(("id", "<", before))
         # sudo: for the holder of this thread's grant, checked by the controller
-        return self.env["mail.message"].sudo().search(
-            domain, order="id desc", limit=MESSAGES_PER_PAGE + 1
+        return (
+            self.env["mail.message"]
+            .sudo()
+            .search(domain, order="id desc", limit=MESSAGES_PER_PAGE + 1)
         )
 
     @api.model
@@ -110,7 +122,9 @@ class SecurePage(models.AbstractModel):
                 "body": content.for_page(clear[message.id]["body"]),
                 "date_iso": message.date.isoformat() + "Z",
                 "date_text": self._date_text(message.date, thread, lang),
-                "files": [self._file_row(file, address) for file in message.attachment_ids],
+                "files": [
+                    self._file_row(file, address) for file in message.attachment_ids
+                ],
             }
             for message in reversed(messages)
         ]
@@ -119,7 +133,11 @@ class SecurePage(models.AbstractModel):
     def _date_text(self, date, thread, lang):
         zone = thread.partner_id.tz or thread.company_id.partner_id.tz or "UTC"
         return format_datetime(
-            self.env, date, tz=zone, dt_format="medium", lang_code=get_lang(self.env, lang).code
+            self.env,
+            date,
+            tz=zone,
+            dt_format="medium",
+            lang_code=get_lang(self.env, lang).code,
         )
 
     @api.model
@@ -144,8 +162,14 @@ class SecurePage(models.AbstractModel):
             "js_url": _static_url("page.js"),
             "company": self._company_values(company),
         }
-        return self.env["ir.qweb"].with_context(lang=code)._render(
-            f"secure_messaging.{template}", {**common, **values}, minimal_qcontext=True
+        return (
+            self.env["ir.qweb"]
+            .with_context(lang=code)
+            ._render(
+                f"secure_messaging.{template}",
+                {**common, **values},
+                minimal_qcontext=True,
+            )
         )
 
     @api.model
@@ -166,7 +190,8 @@ class SecurePage(models.AbstractModel):
         """Seen dates, once, by the first view after the PIN: proof that somebody who
         knew it had the messages before their eyes."""
         seen = messages.filtered(
-            lambda message: message.secure_direction == OUTBOUND and not message.secure_seen_date
+            lambda message: message.secure_direction == OUTBOUND
+            and not message.secure_seen_date
         )
         grant.receipts_pending = False
         if not seen:

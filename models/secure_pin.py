@@ -20,13 +20,18 @@ class SecurePin(models.Model):
     partner_id = fields.Many2one("res.partner", "Contact", ondelete="cascade")
     thread_id = fields.Many2one("secure.thread", "Conversation", ondelete="cascade")
     secure_uid = fields.Char(
-        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+        required=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        default=lambda self: new_uid(),
     )
     hash_sealed = fields.Text(
         required=True, copy=False, groups=fields.NO_ACCESS, prefetch=False
     )
     generation = fields.Integer(
-        required=True, default=1, help="Grows with each new PIN; doors opened before it close."
+        required=True,
+        default=1,
+        help="Grows with each new PIN; doors opened before it close.",
     )
 
     _one_owner = models.Constraint(
@@ -37,7 +42,7 @@ class SecurePin(models.Model):
     _partner_unique = models.UniqueIndex("(partner_id) WHERE partner_id IS NOT NULL")
     _thread_unique = models.UniqueIndex("(thread_id) WHERE thread_id IS NOT NULL")
 
-    def copy(self, default=None):
+    def copy(self, default=None):  # pylint: disable=method-required-super
         raise UserError(self.env._("A PIN cannot be copied."))
 
     # -- setting ---------------------------------------------------------------
@@ -97,7 +102,9 @@ class SecurePin(models.Model):
         low, high = pin_policy.PIN_MIN_LENGTH, pin_policy.PIN_MAX_LENGTH
         return {
             "digits": self.env._("A PIN consists of digits only."),
-            "length": self.env._("A PIN has %(low)s to %(high)s digits.", low=low, high=high),
+            "length": self.env._(
+                "A PIN has %(low)s to %(high)s digits.", low=low, high=high
+            ),
             "obvious": self.env._(
                 "This PIN is too easy to guess. Please avoid repeated or consecutive "
                 "digits and the end of the contact's phone number."
@@ -155,7 +162,9 @@ class SecurePin(models.Model):
         if not expected:
             return False
         place = (self._name, expected.secure_uid, "hash_sealed")
-        hashed = self.env["secure.keyring"]._open(Purpose.PINS, place, expected.hash_sealed)
+        hashed = self.env["secure.keyring"]._open(
+            Purpose.PINS, place, expected.hash_sealed
+        )
         digits = pin_policy.normalize(pin)
         return pin_policy.verify(digits, hashed)
 
@@ -172,5 +181,3 @@ class SecurePin(models.Model):
     def _only_system(self):
         if not self.env.su:
             raise AccessError(self.env._("PINs are set with the buttons made for it."))
-
-

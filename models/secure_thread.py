@@ -23,12 +23,19 @@ class SecureThread(models.Model):
     _order = "last_message_date desc, id desc"
     _mail_post_access = "read"
 
-    name = fields.Char("Reference", required=True, readonly=True, copy=False, index=True)
+    name = fields.Char(
+        "Reference", required=True, readonly=True, copy=False, index=True
+    )
     active = fields.Boolean(default=True)
     secure_uid = fields.Char(
-        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+        required=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        default=lambda self: new_uid(),
     )
-    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, index=True
+    )
     partner_id = fields.Many2one(
         "res.partner", "Contact", ondelete="restrict", readonly=True, index=True
     )
@@ -36,7 +43,9 @@ class SecureThread(models.Model):
         "res.users", string="Participants", domain=[("share", "=", False)]
     )
     res_model = fields.Char("Document Model", readonly=True)
-    res_id = fields.Many2oneReference("Document", model_field="res_model", readonly=True)
+    res_id = fields.Many2oneReference(
+        "Document", model_field="res_model", readonly=True
+    )
     subject_sealed = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
     subject = fields.Char(compute="_compute_subject")
     responsible_id = fields.Many2one(
@@ -66,10 +75,14 @@ class SecureThread(models.Model):
             company = self.env["res.company"].browse(vals["company_id"])
             sequence = self.env["ir.sequence"].with_company(company).sudo()
             vals.setdefault("name", sequence.next_by_code("secure.thread"))
-        context = {"mail_create_nolog": True, "mail_create_nosubscribe": True, "tracking_disable": True}
+        context = {
+            "mail_create_nolog": True,
+            "mail_create_nosubscribe": True,
+            "tracking_disable": True,
+        }
         return super(SecureThread, self.with_context(**context)).create(vals_list)
 
-    def copy(self, default=None):
+    def copy(self, default=None):  # pylint: disable=method-required-super
         raise UserError(self.env._("A conversation cannot be copied."))
 
     # -- who reads -------------------------------------------------------------
@@ -98,7 +111,9 @@ class SecureThread(models.Model):
         if not thread.subject_sealed:
             return ""
         place = ("secure.thread", thread.secure_uid, "subject")
-        return self.env["secure.keyring"]._open(Purpose.CONTENT, place, thread.subject_sealed)
+        return self.env["secure.keyring"]._open(
+            Purpose.CONTENT, place, thread.subject_sealed
+        )
 
     @api.model
     def _search_display_name(self, operator, value):
@@ -138,7 +153,9 @@ class SecureThread(models.Model):
 
     def _tighten(self, rule):
         """Raise the PIN rule of threads to ``rule``, never lower it."""
-        looser = self.filtered(lambda thread: STRICTNESS[thread.pin_rule] < STRICTNESS[rule])
+        looser = self.filtered(
+            lambda thread: STRICTNESS[thread.pin_rule] < STRICTNESS[rule]
+        )
         looser.write({"pin_rule": rule})
 
     @api.model
@@ -165,22 +182,30 @@ class SecureThread(models.Model):
         """A file by its random name, if it hangs on a message of this conversation that
         the contact may see. For the holder of a grant, as superuser."""
         self.ensure_one()
-        file = self.env["ir.attachment"].sudo().search(
-            [
-                ("secure_uid", "=", uid),
-                ("res_model", "=", "secure.thread"),
-                ("res_id", "=", self.id),
-            ],
-            limit=1,
+        file = (
+            self.env["ir.attachment"]
+            .sudo()
+            .search(
+                [
+                    ("secure_uid", "=", uid),
+                    ("res_model", "=", "secure.thread"),
+                    ("res_id", "=", self.id),
+                ],
+                limit=1,
+            )
         )
-        shown = self.env["mail.message"].sudo().search_count(
-            [
-                ("model", "=", "secure.thread"),
-                ("res_id", "=", self.id),
-                ("secure_direction", "in", ("outbound", "inbound")),
-                ("attachment_ids", "in", file.ids),
-            ],
-            limit=1,
+        shown = (
+            self.env["mail.message"]
+            .sudo()
+            .search_count(
+                [
+                    ("model", "=", "secure.thread"),
+                    ("res_id", "=", self.id),
+                    ("secure_direction", "in", ("outbound", "inbound")),
+                    ("attachment_ids", "in", file.ids),
+                ],
+                limit=1,
+            )
         )
         return file if shown else file.browse()
 
@@ -205,7 +230,9 @@ class SecureThread(models.Model):
         for thread in self.sudo():
             last = thread.link_ids.sorted("id")[-1:]
             if not last:
-                raise UserError(self.env._("There is no link to renew in this conversation."))
+                raise UserError(
+                    self.env._("There is no link to renew in this conversation.")
+                )
             address = thread._address_on_file(last.channel)
             if not address:
                 raise UserError(thread.partner_id._secure_address_problem(last.channel))
@@ -237,4 +264,3 @@ class SecureThread(models.Model):
             "view_mode": "list,form",
             "domain": [("thread_id", "=", self.id)],
         }
-

@@ -41,7 +41,9 @@ class SecureThreadChatter(models.Model):
         if subtype_xmlid:
             subtype_id = self.env["ir.model.data"]._xmlid_to_res_id(subtype_xmlid)
         outbound = message_type == "comment" and subtype_id == comment.id
-        author = self.env["res.partner"].browse(author_id or self.env.user.partner_id.id)
+        author = self.env["res.partner"].browse(
+            author_id or self.env.user.partner_id.id
+        )
         [sent] = self._send(
             [
                 {
@@ -104,10 +106,16 @@ class SecureThreadChatter(models.Model):
         """Only staff who may read the conversation; the contact is notified by
         :meth:`_send` alone."""
         data = super()._notify_get_recipients(message, msg_vals=msg_vals, **kwargs)
-        uids = [row["uid"] for row in data if row["uid"] and row["active"] and not row["share"]]
+        uids = [
+            row["uid"]
+            for row in data
+            if row["uid"] and row["active"] and not row["share"]
+        ]
         users = self.env["res.users"].sudo().browse(uids)
         readers = {
-            user.id for user in users if self.with_user(user).sudo(False).has_access("read")
+            user.id
+            for user in users
+            if self.with_user(user).sudo(False).has_access("read")
         }
         return [row for row in data if row["uid"] in readers]
 
@@ -117,7 +125,9 @@ class SecureThreadChatter(models.Model):
 
     def _notify_by_email_get_base_mail_values(self, message, recipients_data, **kwargs):
         """Keep the message's own subject, and nobody's address but the recipient's."""
-        values = super()._notify_by_email_get_base_mail_values(message, recipients_data, **kwargs)
+        values = super()._notify_by_email_get_base_mail_values(
+            message, recipients_data, **kwargs
+        )
         values.pop("subject", None)
         values["references"] = message.sudo().message_id
         return values
@@ -145,7 +155,9 @@ class SecureThreadChatter(models.Model):
         return thread if thread.sudo(False).has_access(mode) else self.browse()
 
     def _message_update_content(self, message, /, **kwargs):
-        raise UserError(self.env._("Secure messages cannot be changed. Please write a new one."))
+        raise UserError(
+            self.env._("Secure messages cannot be changed. Please write a new one.")
+        )
 
     def message_change_thread(self, new_thread, new_parent_message=False):
         raise UserError(self.env._("Messages cannot be moved out of a conversation."))

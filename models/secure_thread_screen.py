@@ -53,6 +53,7 @@ class SecureThreadScreen(models.Model):
     # -- buttons -----------------------------------------------------------------
 
     def action_open_document(self):
+        """Go to what the conversation is about."""
         document = self._readable_document()
         if not document:
             raise UserError(self.env._("This document is gone, or not yours to read."))

@@ -61,14 +61,18 @@ class SecureThreadSend(models.Model):
 
     @api.model
     def _find_or_make_threads(self, drafts):
-        """Give each draft its conversation: the given one, its document's, a new one."""
+        """Give each draft a conversation: the given one, its document's, a new one."""
         outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
-        about = self._threads_about([draft for draft in outbound if not draft["thread"]])
+        about = self._threads_about(
+            [draft for draft in outbound if not draft["thread"]]
+        )
         missing = []
         for draft in outbound:
             if draft["thread"] and draft["pin"]:
                 draft.update(thread=self.browse(), res_model=False, res_id=False)
-            draft["thread"] = draft["thread"] or about.get(self._document_key(draft), self.browse())
+            draft["thread"] = draft["thread"] or about.get(
+                self._document_key(draft), self.browse()
+            )
             if not draft["thread"]:
                 missing.append(draft)
         made = self.sudo().create([self._thread_values(draft) for draft in missing])
@@ -77,7 +81,9 @@ class SecureThreadSend(models.Model):
             if draft["pin"]:
                 self.env["secure.pin"]._set(thread, draft["pin"])
         for rule in {draft["pin_rule"] for draft in outbound}:
-            ids = [draft["thread"].id for draft in outbound if draft["pin_rule"] == rule]
+            ids = [
+                draft["thread"].id for draft in outbound if draft["pin_rule"] == rule
+            ]
             self.sudo().browse(ids)._tighten(rule)
 
     @api.model
@@ -95,13 +101,23 @@ class SecureThreadSend(models.Model):
             ]
         )
         return {
-            (thread.company_id.id, thread.partner_id.id, thread.res_model, thread.res_id): thread
+            (
+                thread.company_id.id,
+                thread.partner_id.id,
+                thread.res_model,
+                thread.res_id,
+            ): thread
             for thread in threads
         }
 
     @api.model
     def _document_key(self, draft):
-        return draft["company"].id, draft["partner"].id, draft["res_model"], draft["res_id"]
+        return (
+            draft["company"].id,
+            draft["partner"].id,
+            draft["res_model"],
+            draft["res_id"],
+        )
 
     @api.model
     def _thread_values(self, draft):
@@ -113,7 +129,9 @@ class SecureThreadSend(models.Model):
             "secure_uid": uid,
             "company_id": draft["company"].id,
             "partner_id": draft["partner"].id,
-            "subject_sealed": seal(Purpose.CONTENT, place, subject) if subject else False,
+            "subject_sealed": seal(Purpose.CONTENT, place, subject)
+            if subject
+            else False,
             "responsible_id": draft["responsible"].id,
             "channel": draft["channel"],
             "pin_rule": draft["pin_rule"],
@@ -197,7 +215,9 @@ class SecureThreadSend(models.Model):
                     }
                 )
         stored = [Attachment.sudo() for _draft in drafts]
-        for index, attachment in zip(owners, Attachment.sudo().create(values_list), strict=True):
+        for index, attachment in zip(
+            owners, Attachment.sudo().create(values_list), strict=True
+        ):
             stored[index] |= attachment
         used = {id_ for draft in drafts for id_ in draft["attachment_ids"]}
         Attachment._secure_pending(used).unlink()
@@ -212,20 +232,25 @@ class SecureThreadSend(models.Model):
         :return: list of ``secure.link``, an empty one where there is none
         """
         numbered = [
-            (index, {
-                "thread_id": draft["thread"].id,
-                "message_id": messages[index].id,
-                "channel": draft["channel"],
-                "address": draft["partner"]._secure_address(draft["channel"]),
-                "duration": draft["expiry_hours"],
-                "renewable": draft["renewable"],
-            })
+            (
+                index,
+                {
+                    "thread_id": draft["thread"].id,
+                    "message_id": messages[index].id,
+                    "channel": draft["channel"],
+                    "address": draft["partner"]._secure_address(draft["channel"]),
+                    "duration": draft["expiry_hours"],
+                    "renewable": draft["renewable"],
+                },
+            )
             for index, draft in enumerate(drafts)
             if draft["direction"] == OUTBOUND
         ]
         links = [self.env["secure.link"] for _draft in drafts]
         if numbered:
-            issued = self.env["secure.link"]._issue([values for _index, values in numbered])
+            issued = self.env["secure.link"]._issue(
+                [values for _index, values in numbered]
+            )
             for (index, _values), link in zip(numbered, issued, strict=True):
                 links[index] = link
         return links
@@ -240,5 +265,7 @@ class SecureThreadSend(models.Model):
             thread.sudo().staff_unread_count += 1
             if thread.sudo().state == "closed":
                 thread.sudo().state = "open"
-        outbound = {draft["thread"].id for draft in drafts if draft["direction"] == OUTBOUND}
+        outbound = {
+            draft["thread"].id for draft in drafts if draft["direction"] == OUTBOUND
+        }
         self.sudo().browse(outbound)._mark_read_by_staff()

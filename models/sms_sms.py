@@ -31,17 +31,24 @@ class _LinkedSmsApi:
         return self._api._send_sms_batch(linked, **kwargs)
 
 
+# Odoo's own methods return nothing here
+# pylint: disable=missing-return
 class SmsSms(models.Model):
     _inherit = "sms.sms"
 
     secure_link_id = fields.Many2one(
-        "secure.link", groups=fields.NO_ACCESS, ondelete="set null", index="btree_not_null"
+        "secure.link",
+        groups=fields.NO_ACCESS,
+        ondelete="set null",
+        index="btree_not_null",
     )
 
     def _send(self, **kwargs):
         """Send for one company at a time: Odoo's queue hands over all at once, and
         would stop at the second company."""
-        for company, records in self.grouped(lambda sms: sms._get_sms_company()).items():
+        for company, records in self.grouped(
+            lambda sms: sms._get_sms_company()
+        ).items():
             super(SmsSms, records.with_company(company))._send(**kwargs)
 
     def _send_with_api(self, sms_api, **kwargs):
@@ -62,7 +69,9 @@ class SmsSms(models.Model):
             if sms.secure_link_id._serves(sms.number)
         }
         super()._send_with_api(_LinkedSmsApi(sms_api, by_uuid), **kwargs)
-        sent = self.sudo().filtered(lambda sms: sms.state in ("process", "pending", "sent"))
+        sent = self.sudo().filtered(
+            lambda sms: sms.state in ("process", "pending", "sent")
+        )
         sent.secure_link_id._mark_left()
         failed = self.sudo().filtered(lambda sms: sms.state == "error")
         failed.secure_link_id._mark_failed()

@@ -1,1 +1,9 @@
-from . import test_chatter, test_files, test_leaks, test_page, test_send, test_throttle, test_tools
+from . import (
+    test_chatter,
+    test_files,
+    test_leaks,
+    test_page,
+    test_send,
+    test_throttle,
+    test_tools,
+)

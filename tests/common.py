@@ -33,7 +33,9 @@ class SecureCase(MockEmail, MockSMS):
         cls._init_mail_servers()
         cls.env["ir.config_parameter"].set_param("web.base.url.freeze", "1")
         cls.company = cls.env.company
-        cls.company.write({"email": "office@practice.example", "phone": "+32 2 555 01 23"})
+        cls.company.write(
+            {"email": "office@practice.example", "phone": "+32 2 555 01 23"}
+        )
         groups = "base.group_user,secure_messaging."
         cls.sender = cls._user("sender", groups + "group_user")
         cls.colleague = cls._user("colleague", groups + "group_user")
@@ -56,7 +58,11 @@ class SecureCase(MockEmail, MockSMS):
             }
         )
         cls.other_contact = cls.env["res.partner"].create(
-            {"name": "Otto Other", "email": "otto@client.example", "phone": "+32 470 65 43 21"}
+            {
+                "name": "Otto Other",
+                "email": "otto@client.example",
+                "phone": "+32 470 65 43 21",
+            }
         )
         cls.startClassPatcher(_cheap_hashes())
 
@@ -78,7 +84,7 @@ class SecureCase(MockEmail, MockSMS):
 
     @contextmanager
     def gateways(self):
-        """Odoo's own mail and SMS gateways, kept from the network but otherwise real."""
+        """Odoo's own mail and SMS gateways, kept from the network, otherwise real."""
         with self.mock_mail_gateway(), self.mockSMSGateway():
             yield
 
@@ -109,9 +115,7 @@ class SecureCase(MockEmail, MockSMS):
 
     def left_text(self):
         """All that left by email and SMS since the gateways were opened."""
-        mails = [
-            " ".join(str(mail.get(key)) for key in mail) for mail in self._mails
-        ]
+        mails = [" ".join(str(mail.get(key)) for key in mail) for mail in self._mails]
         return "\n".join([*mails, *(sms["body"] for sms in self._sms)])
 
     def left_token(self):
@@ -157,7 +161,10 @@ class Visitor:
     def submit(self, _index=0, files=None, **fields):
         """Send a form of the last page, with its hidden fields."""
         action, hidden = self.forms()[_index]
-        data = {**hidden, **{key: value for key, value in fields.items() if value is not None}}
+        data = {
+            **hidden,
+            **{key: value for key, value in fields.items() if value is not None},
+        }
         return self.post(action, data=data, files=files)
 
     def forms(self):
@@ -171,7 +178,9 @@ class Visitor:
     def form(self, ending):
         """Index of the form whose action ends so."""
         actions = [action for action, _hidden in self.forms()]
-        return next(index for index, action in enumerate(actions) if action.endswith(ending))
+        return next(
+            index for index, action in enumerate(actions) if action.endswith(ending)
+        )
 
     @property
     def text(self):
@@ -201,7 +210,9 @@ def _hidden_fields(html):
             name = re.search(r'name="([^"]*)"', tag)[1]
             value = re.search(r'value="([^"]*)"', tag)
             fields[name] = value[1] if value else ""
-    for attributes, text in re.findall(r"<textarea([^>]*)>(.*?)</textarea>", html, re.DOTALL):
+    for attributes, text in re.findall(
+        r"<textarea([^>]*)>(.*?)</textarea>", html, re.DOTALL
+    ):
         if "hidden" in attributes:
             fields[re.search(r'name="([^"]*)"', attributes)[1]] = text.strip()
     return fields

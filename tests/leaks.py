@@ -60,7 +60,9 @@ class LeakScan:
         ]
 
     def _find_in_texts(self, where, texts, needles):
-        return [(where, needle) for text in texts for needle in needles if needle in text]
+        return [
+            (where, needle) for text in texts for needle in needles if needle in text
+        ]
 
     def _find_in_tables(self, needles):
         cr = self._env.cr
@@ -76,7 +78,7 @@ class LeakScan:
                 patterns = [f"%{form}%" for form in disguises(needle)]
                 # A row as text shows text and JSON as they are and bytea as hex
                 cr.execute(  # pylint: disable=sql-injection
-                    f"SELECT 1 FROM {table} AS row WHERE row::text LIKE ANY(%s) LIMIT 1",
+                    f"SELECT 1 FROM {table} AS t WHERE t::text LIKE ANY(%s) LIMIT 1",
                     [patterns],
                 )
                 if cr.fetchone():
@@ -92,7 +94,11 @@ class LeakScan:
                     continue
                 with open(path, "rb") as stream:
                     data = stream.read()
-                found += [("filestore", needle) for needle in needles if needle.encode() in data]
+                found += [
+                    ("filestore", needle)
+                    for needle in needles
+                    if needle.encode() in data
+                ]
         return found
 
 

@@ -37,13 +37,19 @@ class TestChatter(SecureCase):
 
     def test_reads_give_the_placeholder(self):
         for user in (self.sender, self.manager):
-            [row] = self.sent.message.with_user(user).read(["body", "subject", "preview"])
+            [row] = self.sent.message.with_user(user).read(
+                ["body", "subject", "preview"]
+            )
             self.assertEqual(row["body"], content.PLACEHOLDER)
             self.assertNotIn(CANARY, str(row))
             for field in ("secure_body", "secure_subject", "secure_uid"):
                 with self.assertRaises(AccessError):
                     self.sent.message.with_user(user).read([field])
-            found = self.env["mail.message"].with_user(user).search([("body", "ilike", CANARY)])
+            found = (
+                self.env["mail.message"]
+                .with_user(user)
+                .search([("body", "ilike", CANARY)])
+            )
             self.assertFalse(found)
 
     def test_comment_goes_to_contact_note_stays(self):
@@ -75,7 +81,10 @@ class TestChatter(SecureCase):
             self.env.cr.precommit.run()
             self.assertNoLeak(scan)
         told = self.env["mail.notification"].search(
-            [("mail_message_id.res_id", "=", self.thread.id), ("notification_type", "=", "inbox")]
+            [
+                ("mail_message_id.res_id", "=", self.thread.id),
+                ("notification_type", "=", "inbox"),
+            ]
         )
         self.assertEqual(told.res_partner_id, self.manager.partner_id)
 
@@ -101,7 +110,9 @@ class TestChatter(SecureCase):
             self.assertNoLeak(scan)
 
     def test_nobody_outside_follows(self):
-        self.thread.sudo().message_subscribe([self.contact.id, self.portal.partner_id.id])
+        self.thread.sudo().message_subscribe(
+            [self.contact.id, self.portal.partner_id.id]
+        )
         self.assertFalse(self.thread.message_partner_ids.filtered("partner_share"))
 
     def test_closed_roads(self):
@@ -115,7 +126,9 @@ class TestChatter(SecureCase):
         with self.assertRaises(UserError):
             self.thread.copy()
         with self.assertRaises(AccessError):
-            self.env["secure.thread"].with_user(self.sender).create({"partner_id": self.contact.id})
+            self.env["secure.thread"].with_user(self.sender).create(
+                {"partner_id": self.contact.id}
+            )
 
 
 @tagged("post_install", "-at_install")
@@ -136,7 +149,9 @@ class TestAnswerByMail(SecureCase):
         head = "\n".join(f"{key}: {value}" for key, value in lines.items())
         raw = f"{head}\nContent-Type: text/plain\n\n{CANARY_REPLY}\n"
         with self.gateways(), self.leak_scan() as scan:
-            self.env["mail.thread"].message_process("res.partner", raw, save_original=True)
+            self.env["mail.thread"].message_process(
+                "res.partner", raw, save_original=True
+            )
             self.assertNoLeak(scan)
         return sent
 
@@ -157,10 +172,16 @@ class TestAnswerByMail(SecureCase):
 
     def test_machines_get_no_answer(self):
         for index, headers in enumerate(
-            ({"Auto-Submitted": "auto-replied"}, {"Precedence": "bulk"}, {"List-Id": "<x>"})
+            (
+                {"Auto-Submitted": "auto-replied"},
+                {"Precedence": "bulk"},
+                {"List-Id": "<x>"},
+            )
         ):
             with self.subTest(headers=headers):
-                self.incoming(**headers, **{"Message-Id": f"<machine-{index}@client.example>"})
+                self.incoming(
+                    **headers, **{"Message-Id": f"<machine-{index}@client.example>"}
+                )
                 self.assertFalse(self._mails)
 
     def test_message_id_tells_nothing(self):

@@ -38,7 +38,7 @@ class TestFileRoads(SecureCase):
         return (None, self.portal.login, self.clerk.login, self.colleague.login)
 
     def roads(self, file):
-        """All of Odoo's public addresses for a file, with the tokens Odoo would give."""
+        """All of Odoo's public addresses for a file."""
         id_ = file.id
         return (
             f"/web/content/{id_}",
@@ -87,14 +87,17 @@ class TestFileRoads(SecureCase):
     def test_tokens_open_nothing(self):
         token = self.env["ir.attachment"]._generate_access_token()
         self.env.cr.execute(
-            "UPDATE ir_attachment SET access_token = %s WHERE id = %s", [token, self.ours.id]
+            "UPDATE ir_attachment SET access_token = %s WHERE id = %s",
+            [token, self.ours.id],
         )
-        limited = super(type(self.ours), self.ours.sudo())._get_ownership_token()
+        limited = self.ours.sudo()._get_ownership_token()
         self.authenticate(None, None)
         for value in (token, limited):
             for road in self.roads(self.ours):
                 separator = "&" if "?" in road else "?"
-                self.assertNothing(self.url_open(f"{road}{separator}access_token={value}"), road)
+                self.assertNothing(
+                    self.url_open(f"{road}{separator}access_token={value}"), road
+                )
 
     def test_no_tokens_are_made(self):
         self.assertFalse(self.ours._get_raw_access_token())
@@ -122,7 +125,9 @@ class TestFileRoads(SecureCase):
     def test_reads_give_ciphertext_and_placeholder(self):
         for user in (self.sender, self.manager):
             file = self.ours.with_user(user)
-            [values] = file.read(["name", "raw", "mimetype", "index_content", "description"])
+            [values] = file.read(
+                ["name", "raw", "mimetype", "index_content", "description"]
+            )
             self.assertNotIn(CANARY_FILE.encode(), values["raw"])
             self.assertEqual(values["name"], "secure-file")
             self.assertEqual(values["mimetype"], "application/octet-stream")
@@ -132,7 +137,11 @@ class TestFileRoads(SecureCase):
         for user in (self.portal, self.clerk, self.colleague):
             with self.subTest(user=user.login), self.assertRaises(AccessError):
                 self.ours.with_user(user).read(["raw"])
-            found = self.env["ir.attachment"].with_user(user).search([("id", "=", self.ours.id)])
+            found = (
+                self.env["ir.attachment"]
+                .with_user(user)
+                .search([("id", "=", self.ours.id)])
+            )
             self.assertFalse(found)
 
     def test_sealed_columns_are_for_nobody(self):
@@ -153,7 +162,9 @@ class TestFileRoads(SecureCase):
         with self.assertRaises(AccessError):
             file.copy()
         with self.assertRaises(AccessError):
-            self.foreign.sudo().write({"res_model": "secure.thread", "res_id": self.sent.thread.id})
+            self.foreign.sudo().write(
+                {"res_model": "secure.thread", "res_id": self.sent.thread.id}
+            )
 
     def test_upload_in_chatter_is_sealed_as_it_arrives(self):
         self.authenticate("sender", "sender-sender")
@@ -186,11 +197,21 @@ class TestFileRoads(SecureCase):
             self.assertNoLeak(scan)
 
     def test_colleague_cannot_take_a_pending_upload(self):
-        pending = self.env["ir.attachment"].with_user(self.sender).create(
-            {"name": CANARY_FILE_NAME, "raw": CANARY_FILE.encode(), "res_model": "secure.compose"}
+        pending = (
+            self.env["ir.attachment"]
+            .with_user(self.sender)
+            .create(
+                {
+                    "name": CANARY_FILE_NAME,
+                    "raw": CANARY_FILE.encode(),
+                    "res_model": "secure.compose",
+                }
+            )
         )
         self.assertFalse(
-            self.env["ir.attachment"].with_user(self.colleague)._secure_pending(pending.ids)
+            self.env["ir.attachment"]
+            .with_user(self.colleague)
+            ._secure_pending(pending.ids)
         )
         self.assertFalse(pending.with_user(self.colleague)._secure_readable())
         self.assertTrue(pending.with_user(self.sender)._secure_readable())

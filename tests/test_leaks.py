@@ -31,7 +31,8 @@ class TestLeakScan(SecureCase):
     def test_bytea_column(self):
         with self.leak_scan() as scan:
             self.env.cr.execute(
-                "INSERT INTO ir_attachment (name, type, db_datas) VALUES ('x', 'binary', %s)",
+                """INSERT INTO ir_attachment (name, type, db_datas)
+                        VALUES ('x', 'binary', %s)""",
                 [f"before{PLANTED}after".encode()],
             )
             self.assertFound(scan, "public.ir_attachment")
@@ -61,12 +62,16 @@ class TestLeakScan(SecureCase):
 
     def test_push(self):
         with self.leak_scan() as scan:
-            device = self.env["mail.push.device"].sudo().create(
-                {
-                    "partner_id": self.sender.partner_id.id,
-                    "endpoint": "https://push.example/1",
-                    "keys": "{}",
-                }
+            device = (
+                self.env["mail.push.device"]
+                .sudo()
+                .create(
+                    {
+                        "partner_id": self.sender.partner_id.id,
+                        "endpoint": "https://push.example/1",
+                        "keys": "{}",
+                    }
+                )
             )
             self.env["mail.push"].sudo().create(
                 {"mail_push_device_id": device.id, "payload": PLANTED}

@@ -38,7 +38,7 @@ class TestGate(SecureCase):
         state = []
         for table in tables:
             self.env.cr.execute(
-                f"SELECT COALESCE(md5(string_agg(t::text, '' ORDER BY id)), '') FROM {table} t"
+                f"SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM {table} t"
             )
             state.append((table, self.env.cr.fetchone()))
         return state
@@ -145,7 +145,9 @@ class TestGate(SecureCase):
 
     def test_archived_contact_and_changed_address_close(self):
         for values in ({"active": False}, {"email": "new@client.example"}):
-            sent = self.send(partner=self.other_contact.copy({"email": "x@client.example"}))
+            sent = self.send(
+                partner=self.other_contact.copy({"email": "x@client.example"})
+            )
             visitor = Visitor(self)
             visitor.open_gate(self.token)
             self.assertEqual(visitor.status, 200)
@@ -220,7 +222,9 @@ class TestConversation(SecureCase):
         cookie = b.opener.cookies.get_dict(path=path_b)["sm"]
         for method, path, data in roads:
             with self.subTest(method=method, path=path):
-                b._request(method, path, data=data, headers={"Cookie": f"sm={cookie}; sm_ok=1"})
+                b._request(
+                    method, path, data=data, headers={"Cookie": f"sm={cookie}; sm_ok=1"}
+                )
                 self.assertNotIn("OF-A", b.text)
                 self.assertGreaterEqual(b.status, 400)
         self.assertEqual(len(second.thread.message_ids), 1)
@@ -255,7 +259,9 @@ class TestConversation(SecureCase):
         self.visitor.submit(index, body="   ")
         self.assertEqual(self.visitor.status, 422)
         index = self.visitor.form(self.visitor.path)
-        many = [("files", (f"{n}.txt", b"x")) for n in range(limits.FILES_PER_MESSAGE + 1)]
+        many = [
+            ("files", (f"{n}.txt", b"x")) for n in range(limits.FILES_PER_MESSAGE + 1)
+        ]
         self.visitor.submit(index, body="kept text", files=many)
         self.assertEqual(self.visitor.status, 422)
         self.assertIn("kept text", self.visitor.text)
@@ -268,7 +274,9 @@ class TestConversation(SecureCase):
         self.send()
         self.visitor.open_gate(self.token)
         self.visitor.submit(
-            self.visitor.form(self.visitor.path), body="kept", files={"files": ("big.txt", b"x" * 11)}
+            self.visitor.form(self.visitor.path),
+            body="kept",
+            files={"files": ("big.txt", b"x" * 11)},
         )
         self.assertEqual(self.visitor.status, 422)
         self.assertIn("big.txt", self.visitor.text)
@@ -358,8 +366,12 @@ class TestConversation(SecureCase):
             sent = self.send()
             self.visitor.open_gate(self.token)
             values = {"thread": sent.thread, "direction": "internal", "body": "x"}
-            self.env["secure.thread"]._send([dict(values, direction="inbound") for _ in range(size)])
-            grant = self.env["secure.grant"].search([("thread_id", "=", sent.thread.id)])
+            self.env["secure.thread"]._send(
+                [dict(values, direction="inbound") for _ in range(size)]
+            )
+            grant = self.env["secure.grant"].search(
+                [("thread_id", "=", sent.thread.id)]
+            )
             self.env["secure.page"]._conversation(grant, "/sm/c/x")
             self.env.invalidate_all()
             before = self.env.cr.sql_log_count
@@ -390,7 +402,9 @@ class TestRenewal(SecureCase):
         with at(self.expired):
             self.visitor.get(f"/sm/{self.old_token}")
             self.assertEqual(self.visitor.status, 410)
-            self.assertFalse([form for form in self.visitor.forms() if "renew" in form[0]])
+            self.assertFalse(
+                [form for form in self.visitor.forms() if "renew" in form[0]]
+            )
             self.visitor.open_gate(self.token, pin=PIN)
             self.assertIn(CANARY, self.visitor.text)
 
@@ -428,8 +442,12 @@ class TestRenewal(SecureCase):
 
     def test_statement_20_no_new_budget(self):
         self.env["secure.pin"]._try(self.sent.link.sudo(), WRONG_PIN, "192.0.2.1")
-        rows = self.env["secure.attempt"]._read_counters([("contact", str(self.contact.id))])
+        rows = self.env["secure.attempt"]._read_counters(
+            [("contact", str(self.contact.id))]
+        )
         self.assertEqual(rows["contact"]["total"], 1)
         self.ask()
-        rows = self.env["secure.attempt"]._read_counters([("contact", str(self.contact.id))])
+        rows = self.env["secure.attempt"]._read_counters(
+            [("contact", str(self.contact.id))]
+        )
         self.assertEqual(rows["contact"]["total"], 1)

@@ -1,14 +1,23 @@
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from .common import CANARY, CANARY_FILE, CANARY_FILE_NAME, CANARY_SUBJECT, PIN, SecureCase
+from .common import (
+    CANARY,
+    CANARY_FILE,
+    CANARY_FILE_NAME,
+    CANARY_SUBJECT,
+    PIN,
+    SecureCase,
+)
 
 
 @tagged("post_install", "-at_install")
 class TestSend(SecureCase):
     def test_email_holds_link_and_no_content(self):
         with self.leak_scan() as scan:
-            sent = self.send(attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())], pin=PIN)
+            sent = self.send(
+                attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())], pin=PIN
+            )
             scan.add_left("mail", self.left_text().replace(self.token, ""))
             self.assertNoLeak(scan, self.token, PIN)
         self.assertEqual(len(self._mails), 1)

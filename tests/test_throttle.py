@@ -38,8 +38,13 @@ class TestThrottle(SecureCase):
     def test_statement_17_lock_is_not_prolonged_by_trying(self):
         self.tries(5)
         self.tries(50, moment=NOON + timedelta(minutes=29))
-        self.assertEqual(self.outcomes(1, PIN, moment=NOON + timedelta(minutes=29, seconds=59)), ["locked"])
-        self.assertEqual(self.outcomes(1, PIN, moment=NOON + timedelta(minutes=30)), ["right"])
+        self.assertEqual(
+            self.outcomes(1, PIN, moment=NOON + timedelta(minutes=29, seconds=59)),
+            ["locked"],
+        )
+        self.assertEqual(
+            self.outcomes(1, PIN, moment=NOON + timedelta(minutes=30)), ["right"]
+        )
 
     def test_statement_17_link(self):
         addresses = [f"192.0.2.{n}" for n in range(1, 6)]
@@ -53,8 +58,13 @@ class TestThrottle(SecureCase):
         moment = NOON
         for n in range(25):
             moment += timedelta(minutes=11)
-            self.assertEqual(self.outcomes(1, address=f"192.0.2.{n}", moment=moment), ["wrong"])
-        self.assertEqual(self.outcomes(1, PIN, "198.51.100.1", moment + timedelta(days=9)), ["locked"])
+            self.assertEqual(
+                self.outcomes(1, address=f"192.0.2.{n}", moment=moment), ["wrong"]
+            )
+        self.assertEqual(
+            self.outcomes(1, PIN, "198.51.100.1", moment + timedelta(days=9)),
+            ["locked"],
+        )
         with freeze_time(moment + timedelta(days=9)):
             self.assertEqual(self.link._state(), "locked")
 
@@ -66,14 +76,22 @@ class TestThrottle(SecureCase):
             for n in range(17 if round_ < 2 else 16):
                 moment += timedelta(minutes=11)
                 self.assertEqual(
-                    self.outcomes(1, address=f"192.0.{round_}.{n}", moment=moment, link=link), ["wrong"]
+                    self.outcomes(
+                        1, address=f"192.0.{round_}.{n}", moment=moment, link=link
+                    ),
+                    ["wrong"],
                 )
         moment += timedelta(days=30)
         with freeze_time(NOON):
             fresh = self.send(pin=PIN, expiry_hours=8760).link.sudo()
-        self.assertEqual(self.tries(1, PIN, "198.51.100.9", moment, fresh), [("locked", ("contact", None))])
+        self.assertEqual(
+            self.tries(1, PIN, "198.51.100.9", moment, fresh),
+            [("locked", ("contact", None))],
+        )
         self.sent.thread.with_user(self.sender).action_unlock()
-        self.assertEqual(self.outcomes(1, PIN, "198.51.100.9", moment, fresh), ["right"])
+        self.assertEqual(
+            self.outcomes(1, PIN, "198.51.100.9", moment, fresh), ["right"]
+        )
 
     def test_new_pin_of_contact_forgives(self):
         attempts = self.env["secure.attempt"]
@@ -94,7 +112,9 @@ class TestThrottle(SecureCase):
 
     def test_window_of_ten_minutes(self):
         self.tries(4)
-        self.assertEqual(self.outcomes(4, moment=NOON + timedelta(minutes=10)), ["wrong"] * 4)
+        self.assertEqual(
+            self.outcomes(4, moment=NOON + timedelta(minutes=10)), ["wrong"] * 4
+        )
         self.assertEqual(
             self.outcomes(2, moment=NOON + timedelta(minutes=19)), ["wrong", "locked"]
         )
@@ -115,7 +135,9 @@ class TestThrottle(SecureCase):
         for _ in range(7):
             self.visitor.open_gate(self.token, pin=WRONG_PIN)
         self.assertEqual(self.visitor.status, 429)
-        kinds = self.env["secure.access.log"].search([("thread_id", "=", self.sent.thread.id)])
+        kinds = self.env["secure.access.log"].search(
+            [("thread_id", "=", self.sent.thread.id)]
+        )
         kinds = kinds.mapped("kind")
         self.assertEqual(kinds.count("pin_refused"), 5)
         self.assertEqual(kinds.count("locked"), 1)
@@ -136,6 +158,8 @@ class TestThrottle(SecureCase):
         self.visitor.open_gate(self.token, pin=PIN)
         path = self.visitor.path
         for n in range(25):
-            self.tries(1, address=f"192.0.2.{n}", moment=NOON + timedelta(minutes=11 * n))
+            self.tries(
+                1, address=f"192.0.2.{n}", moment=NOON + timedelta(minutes=11 * n)
+            )
         self.visitor.get("/" + path)
         self.assertEqual(self.visitor.status, 200)

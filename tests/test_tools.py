@@ -1,6 +1,14 @@
 from odoo.tests import BaseCase, tagged
 
-from ..tools import content, keyring, limits, log_filter, network, notification, pin_policy
+from ..tools import (
+    content,
+    keyring,
+    limits,
+    log_filter,
+    network,
+    notification,
+    pin_policy,
+)
 from ..tools import token as tokens
 from ..tools.keyring import KeyMissing, Keyring, Place, Purpose, SealBroken
 
@@ -42,7 +50,11 @@ class TestKeyring(BaseCase):
         ring = Keyring([KEY])
         sealed = bytearray(ring.seal(Purpose.CONTENT, PLACE, b"x"))
         for index in range(len(sealed)):
-            changed = bytes(sealed[:index]) + bytes([sealed[index] ^ 1]) + bytes(sealed[index + 1 :])
+            changed = (
+                bytes(sealed[:index])
+                + bytes([sealed[index] ^ 1])
+                + bytes(sealed[index + 1 :])
+            )
             with self.assertRaises(keyring.KeyringError):
                 ring.open(Purpose.CONTENT, PLACE, changed)
 
@@ -64,12 +76,19 @@ class TestKeyring(BaseCase):
 class TestToken(BaseCase):
     def _link(self):
         ring = Keyring([KEY])
-        return ring, (tokens.new_public_id(), tokens.new_nonce(), "c" * 32, ring.primary)
+        return ring, (
+            tokens.new_public_id(),
+            tokens.new_nonce(),
+            "c" * 32,
+            ring.primary,
+        )
 
     def test_statement_01_form_and_uniqueness(self):
         ring = Keyring([KEY])
         made = {
-            tokens.derive(ring, tokens.new_public_id(), tokens.new_nonce(), "c" * 32, ring.primary)
+            tokens.derive(
+                ring, tokens.new_public_id(), tokens.new_nonce(), "c" * 32, ring.primary
+            )
             for _ in range(10_000)
         }
         self.assertEqual(len(made), 10_000)
@@ -85,13 +104,19 @@ class TestToken(BaseCase):
         self.assertTrue(tokens.verify(ring, token, link))
         for index in range(len(token)):
             other = "0" if token[index] != "0" else "1"
-            self.assertFalse(tokens.verify(ring, token[:index] + other + token[index + 1 :], link))
+            self.assertFalse(
+                tokens.verify(ring, token[:index] + other + token[index + 1 :], link)
+            )
 
     def test_other_thread_or_nonce_does_not_verify(self):
         ring, (public_id, nonce, uid, fingerprint) = self._link()
         token = tokens.derive(ring, public_id, nonce, uid, fingerprint)
-        self.assertFalse(tokens.verify(ring, token, (public_id, nonce, "d" * 32, fingerprint)))
-        self.assertFalse(tokens.verify(ring, token, (public_id, "e" * 32, uid, fingerprint)))
+        self.assertFalse(
+            tokens.verify(ring, token, (public_id, nonce, "d" * 32, fingerprint))
+        )
+        self.assertFalse(
+            tokens.verify(ring, token, (public_id, "e" * 32, uid, fingerprint))
+        )
 
     def test_absent_link_and_missing_key_do_not_verify(self):
         ring, link = self._link()
@@ -119,7 +144,12 @@ class TestPinPolicy(BaseCase):
             pin_policy.check("3456", ["+32 470 12 34 56"])
 
     def test_length_and_digits(self):
-        for pin, reason in (("837", "length"), ("8" * 7 + "391745", "length"), ("83a4", "digits"), ("", "digits")):
+        for pin, reason in (
+            ("837", "length"),
+            ("8" * 7 + "391745", "length"),
+            ("83a4", "digits"),
+            ("", "digits"),
+        ):
             with self.assertRaises(pin_policy.PinRefused) as caught:
                 pin_policy.check(pin)
             self.assertEqual(caught.exception.reason, reason)
@@ -155,13 +185,19 @@ class TestTexts(BaseCase):
 
     def test_html_is_escaped(self):
         html = notification.fill_html(
-            "Hi {{ contact.name }}\n\n{{ secure_link }}", {"contact.name": "<b>x</b>"}, "ANCHOR"
+            "Hi {{ contact.name }}\n\n{{ secure_link }}",
+            {"contact.name": "<b>x</b>"},
+            "ANCHOR",
         )
         self.assertIn("&lt;b&gt;", html)
         self.assertIn("<p>ANCHOR</p>", html)
 
     def test_only_the_fixed_list(self):
-        for text in ("{{ object.name }} {{ secure_link }}", "{{ secure_link }} ${x}", "{{ secure_link }} {{ 1 }}"):
+        for text in (
+            "{{ object.name }} {{ secure_link }}",
+            "{{ secure_link }} ${x}",
+            "{{ secure_link }} {{ 1 }}",
+        ):
             with self.assertRaises(notification.TextRefused) as caught:
                 notification.check(text, link=True)
             self.assertEqual(caught.exception.reason, "unknown")
@@ -222,10 +258,12 @@ class TestLimitsAndNetwork(BaseCase):
     def test_throttle_key(self):
         self.assertEqual(network.throttle_key("192.0.2.7"), "192.0.2.7")
         self.assertEqual(
-            network.throttle_key("2001:db8:1:2:3::4"), network.throttle_key("2001:db8:1:2:ffff::1")
+            network.throttle_key("2001:db8:1:2:3::4"),
+            network.throttle_key("2001:db8:1:2:ffff::1"),
         )
         self.assertNotEqual(
-            network.throttle_key("2001:db8:1:2::1"), network.throttle_key("2001:db8:1:3::1")
+            network.throttle_key("2001:db8:1:2::1"),
+            network.throttle_key("2001:db8:1:3::1"),
         )
         self.assertEqual(network.throttle_key("::ffff:192.0.2.7"), "192.0.2.7")
         self.assertEqual(network.throttle_key("nonsense"), "unknown")

@@ -1,1 +1,10 @@
-from . import content, keyring, limits, log_filter, network, notification, pin_policy, token
+from . import (
+    content,
+    keyring,
+    limits,
+    log_filter,
+    network,
+    notification,
+    pin_policy,
+    token,
+)

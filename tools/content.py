@@ -60,7 +60,9 @@ def is_empty(body):
 def clean_file_name(name):
     """A file name without folders, control characters or direction overrides."""
     name = PurePosixPath((name or "").replace("\\", "/")).name
-    name = re.sub(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069<>:\"|?*]", "", name)
+    name = re.sub(
+        r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069<>:\"|?*]", "", name
+    )
     name = name.strip(" .") or FALLBACK_FILE_NAME
     if len(name) <= FILE_NAME_MAX_LENGTH:
         return name

@@ -1,13 +1,14 @@
 """Keys, and the one way to seal and to open. Nothing else touches a key.
 
 A sealed value is ``version || key fingerprint || nonce || AES-256-GCM ciphertext and
-tag``, in base64 where a column holds it. It names its key, so that several keys can live
-side by side while one replaces another. The associated data binds it to a model, a
+tag``, in base64 where a column holds it. It names its key, so that several keys can
+live side by side while one replaces another. The associated data binds it to a model, a
 record's random uid and a field: moved elsewhere, it does not open.
 """
 
 import base64
 import binascii
+import contextlib
 import enum
 import functools
 import hashlib
@@ -183,9 +184,8 @@ def create_key_file(data_dir):
             stream.write("\n")
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
     finally:
         os.unlink(draft)
 

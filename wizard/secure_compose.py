@@ -23,7 +23,10 @@ class SecureCompose(models.TransientModel):
     _description = "New Secure Message"
 
     secure_uid = fields.Char(
-        required=True, copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+        required=True,
+        copy=False,
+        groups=fields.NO_ACCESS,
+        default=lambda self: new_uid(),
     )
     sealed_subject = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
     sealed_body = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
@@ -35,14 +38,22 @@ class SecureCompose(models.TransientModel):
         "res.partner", string="To", required=True, context={"active_test": True}
     )
     channel = fields.Selection(
-        [("email", "Email"), ("sms", "SMS")], "Notify By", required=True, default="email"
+        [("email", "Email"), ("sms", "SMS")],
+        "Notify By",
+        required=True,
+        default="email",
     )
-    subject = fields.Char(store=False, compute="_compute_content", inverse="_inverse_subject")
+    subject = fields.Char(
+        store=False, compute="_compute_content", inverse="_inverse_subject"
+    )
     body = fields.Html(
         store=False, compute="_compute_content", inverse="_inverse_body", sanitize=False
     )
     pin = fields.Char(
-        "PIN for This Message", store=False, compute="_compute_content", inverse="_inverse_pin"
+        "PIN for This Message",
+        store=False,
+        compute="_compute_content",
+        inverse="_inverse_pin",
     )
     expiry_hours = fields.Selection(
         EXPIRY_HOURS,
@@ -51,7 +62,9 @@ class SecureCompose(models.TransientModel):
         default=lambda self: self.env.company.secure_expiry_hours,
     )
     renewable = fields.Boolean("Contact May Renew the Link", default=True)
-    attachment_ids = fields.Many2many("ir.attachment", string="Files", bypass_search_access=True)
+    attachment_ids = fields.Many2many(
+        "ir.attachment", string="Files", bypass_search_access=True
+    )
     problem = fields.Char(compute="_compute_problem")
 
     # -- sealed fields -----------------------------------------------------------
@@ -78,7 +91,9 @@ class SecureCompose(models.TransientModel):
     def _seal(self, field, value):
         place = (self._name, self.sudo().secure_uid, field)
         seal = self.env["secure.keyring"]._seal
-        self.sudo()[field] = seal(Purpose.CONTENT, place, str(value)) if value else False
+        self.sudo()[field] = (
+            seal(Purpose.CONTENT, place, str(value)) if value else False
+        )
 
     def _open(self, field):
         """What the writer of this form typed; nothing for anybody else."""
@@ -106,7 +121,9 @@ class SecureCompose(models.TransientModel):
         locked = self.env["secure.keyring"]._status()["problem"]
         if locked:
             return locked
-        problems = [self._recipient_problem(partner) for partner in self.partner_ids._origin]
+        problems = [
+            self._recipient_problem(partner) for partner in self.partner_ids._origin
+        ]
         problems.append(self._files_problem())
         return "\n".join(dict.fromkeys(filter(None, problems)))
 
@@ -145,7 +162,9 @@ class SecureCompose(models.TransientModel):
         self._check_sender()
         threads = self.env["secure.thread"]
         # sudo: the group was checked; ``_send`` checks what may be sent
-        sent = threads._send([self._values_for(partner) for partner in self.partner_ids])
+        sent = threads._send(
+            [self._values_for(partner) for partner in self.partner_ids]
+        )
         self.sudo().unlink()
         for row in sent:
             threads |= row.thread

@@ -11,7 +11,9 @@ class SecurePinWizard(models.TransientModel):
     partner_id = fields.Many2one("res.partner", "Contact", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
     is_set = fields.Boolean(compute="_compute_is_set")
-    pin = fields.Char("New PIN", store=False, compute="_compute_pin", inverse="_inverse_pin")
+    pin = fields.Char(
+        "New PIN", store=False, compute="_compute_pin", inverse="_inverse_pin"
+    )
     is_done = fields.Boolean(help="A PIN was typed, and has been set.")
 
     def _compute_pin(self):
@@ -31,6 +33,7 @@ class SecurePinWizard(models.TransientModel):
             wizard.is_set = bool(owner and self.env["secure.pin"]._of(owner))
 
     def action_save(self):
+        """Close the form; saving it has set the PIN."""
         self.ensure_one()
         if not self.is_done:
             raise UserError(self.env._("Please type a PIN, or have one generated."))
@@ -44,10 +47,14 @@ class SecurePinWizard(models.TransientModel):
         return {
             "type": "ir.actions.client",
             "tag": "secure_messaging.show_pin",
-            "params": {"pin": pin, "name": (self.partner_id or self.company_id).display_name},
+            "params": {
+                "pin": pin,
+                "name": (self.partner_id or self.company_id).display_name,
+            },
         }
 
     def action_clear(self):
+        """Remove the PIN."""
         self.ensure_one()
         self.env["secure.pin"]._clear(self._checked_owner())
         self._log_change()
@@ -65,6 +72,12 @@ class SecurePinWizard(models.TransientModel):
 
     def _log_change(self):
         # sudo: the log covers conversations the current user does not see
-        threads = self.env["secure.thread"].sudo().search([("partner_id", "=", self.partner_id.id)])
+        threads = (
+            self.env["secure.thread"]
+            .sudo()
+            .search([("partner_id", "=", self.partner_id.id)])
+        )
         if self.partner_id:
-            self.env["secure.access.log"].with_user(self.env.user)._log("pin_set", threads)
+            self.env["secure.access.log"].with_user(self.env.user)._log(
+                "pin_set", threads
+            )

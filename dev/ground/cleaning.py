@@ -11,7 +11,16 @@ from .server import Ground
 from .system import postgres_bin
 
 # What we put into the cache. It may be a folder somebody else uses as well.
-OURS = ("odoo-*", "odoo.*", "venv-*", "venv.*", "base", "base.*", "checkouts", "pycache")
+OURS = (
+    "odoo-*",
+    "odoo.*",
+    "venv-*",
+    "venv.*",
+    "base",
+    "base.*",
+    "checkouts",
+    "pycache",
+)
 OURS += ("lint*", "postgres*")
 
 

@@ -12,7 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .keep import lock, open_lock, read_stamp, remove_tree, try_lock, write_stamp
@@ -96,6 +96,8 @@ class Cluster:
         self.stop()
         remove_tree(self.home)
         remove_tree(self.socket)
+        with suppress(OSError):  # others' clusters may still be there
+            self.home.parent.rmdir()
 
     def create(self):
         """Make the cluster, unless it is there."""

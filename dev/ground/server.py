@@ -75,8 +75,10 @@ class Ground:
         return quiet(self.command("-c", config, *args), failing, env=self.env)
 
 
-def free_port():
+def free_port(liked=0):
     """Return a TCP port of the loopback interface that nobody listens on."""
+    if 0 < liked < 65536 and port_is_free(liked):
+        return liked
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -87,7 +89,7 @@ def port_is_free(port):
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", int(port)))
+            probe.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True

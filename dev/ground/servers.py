@@ -32,7 +32,7 @@ class Servers:
         self.port = port or free_port()
         self.workers = workers
         self.smtp_port = free_port()
-        self.mailroom_port = free_port()
+        self.mailroom_port = free_port(self.port + 1)
         self.log = self.folder / "odoo.log"
         self.processes = {}
 
@@ -180,6 +180,7 @@ class Servers:
         )
         print(printed.rstrip(), flush=True)
 
+
 @contextmanager
 def sole(name):
     """Hold the right to run something once per checkout: a second one would take
@@ -213,5 +214,5 @@ def require_port(port):
     if not port_is_free(port):
         raise Trouble(
             f"Port {port} is taken. Use another one:\n\n"
-            f"    make run PORT={int(port) + 1}"
+            f"    make run PORT={port + 2}"
         )

@@ -85,7 +85,7 @@ def require():
 
 def _require_python():
     """Refuse Pythons for which Odoo 19 has no packages."""
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 - the user's own Python
         raise Trouble("Python 3.10 or newer is needed (Debian 12 has 3.11).")
 
 

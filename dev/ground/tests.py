@@ -72,7 +72,10 @@ def run_suites(ground, suites, arguments):
             failing=f"The installation failed; see {log}",
         )
         step(f"Running Odoo's own tests in database {database}")
-        chosen = [*shlex.split(arguments or ""), *(_odoo_tests(ground, s) for s in suites)]
+        chosen = [
+            *shlex.split(arguments or ""),
+            *(_odoo_tests(ground, s) for s in suites),
+        ]
         command = _pytest(ground, config, database, ground.odoo.python, chosen)
         return foreground(command, cwd=folder, env=ground.env)
 

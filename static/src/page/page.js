@@ -253,6 +253,13 @@ function sendOnce(event) {
     event.submitter?.setAttribute("aria-disabled", "true");
 }
 
+/** What is too wide for its message scrolls, by keyboard too. */
+function letScroll(body) {
+    if (body.scrollWidth > body.clientWidth) {
+        body.tabIndex = 0;
+    }
+}
+
 const pin = find("#pin");
 const replyForm = find("#reply-form");
 const dialog = find("#idle");
@@ -261,6 +268,7 @@ const told = find(".bad:not([hidden])[tabindex], .good[tabindex]");
 if (pin) {
     letPinBeShown(pin);
 }
+document.querySelectorAll(".body").forEach(letScroll);
 const reply = replyForm && new Reply(replyForm);
 if (dialog?.showModal) {
     new Idle(dialog, reply);

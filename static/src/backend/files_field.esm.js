@@ -1,0 +1,26 @@
+import {
+    Many2ManyBinaryField,
+    many2ManyBinaryField,
+} from "@web/views/fields/many2many_binary/many2many_binary_field";
+import {registry} from "@web/core/registry";
+
+/** Files under their real names: what is stored of a sealed one is a placeholder. */
+export class SecureFilesField extends Many2ManyBinaryField {
+    static template = "secure_messaging.FilesField";
+
+    get files() {
+        return super.files.map((file) => ({
+            ...file,
+            name: file.secure_display_name || file.name,
+        }));
+    }
+}
+
+registry.category("fields").add("secure_files", {
+    ...many2ManyBinaryField,
+    component: SecureFilesField,
+    relatedFields: [
+        ...many2ManyBinaryField.relatedFields,
+        {name: "secure_display_name", type: "char"},
+    ],
+});
