@@ -68,13 +68,12 @@ def setup(_options):
 def run(options):
     """start Odoo with demo data, send demo messages, show what was sent"""
     servers.require_port(options.port)
-    workers = {"port": options.port, "workers": options.workers}
-    with prepared() as ground:
-        with servers.opened(ground, "run", demo=True, **workers) as running:
-            step("Sending the demo messages")
-            running.send_demo()
-            print(WELCOME.format(office=running.url, caught=running.mailroom_url))
-            _until_stopped(running.require_running)
+    asked = {"demo": True, "port": options.port, "workers": options.workers}
+    with prepared() as ground, servers.opened(ground, "run", **asked) as running:
+        step("Sending the demo messages")
+        running.send_demo()
+        print(WELCOME.format(office=running.url, caught=running.mailroom_url))
+        _until_stopped(running.require_running)
 
 
 def smoke(_options):

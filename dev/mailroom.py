@@ -66,7 +66,7 @@ class Mailbox:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.Lock()
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+    async def handle_DATA(self, server, session, envelope):
         """Keep one mail. The file gets its name when it is whole."""
         with self.lock:
             name = f"{len(self.files()) + 1:04d}"
@@ -191,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
 
     mailbox = phone = None
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         """Show everything that was caught."""
         if not self._asked_locally():
             return
@@ -203,7 +203,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         """Take SMS as Odoo's gateway does; any other service answers nothing."""
         if not self._asked_locally():
             return

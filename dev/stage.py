@@ -94,6 +94,23 @@ class Stage:
         params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
         return self._ask(session, f"/web/dataset/call_kw/{model}/{method}", params)
 
+    def upload(self, model, name, data, login):
+        """Upload a file for a record that is not there yet, as a form's widget does.
+
+        :return: its attachment's id
+        """
+        session = self._sessions.get(login) or self._log_in(login, login)
+        page = session.get(f"{self.base_url}/odoo", timeout=60).text
+        csrf_token = page.split('csrf_token: "')[1].split('"')[0]
+        answer = session.post(
+            f"{self.base_url}/web/binary/upload_attachment",
+            data={"model": model, "id": 0, "csrf_token": csrf_token},
+            files={"ufile": (name, data)},
+            timeout=60,
+        )
+        [file] = answer.json()
+        return file["id"]
+
     def _log_in(self, login, password):
         """Return a session of that user, kept for the next call."""
         session = self._sessions[login] = requests.Session()

@@ -48,9 +48,8 @@ class IrAttachment(models.Model):
     secure_uid = fields.Char(copy=False, groups=fields.NO_ACCESS)
     secure_name = fields.Text(copy=False, groups=fields.NO_ACCESS)
     secure_mimetype = fields.Text(copy=False, groups=fields.NO_ACCESS)
-    secure_display_name = fields.Char(
-        "File Name", compute="_compute_secure_display_name"
-    )
+    secure_display_name = fields.Char("File Name", compute="_compute_secure_display")
+    secure_display_type = fields.Char("File Type", compute="_compute_secure_display")
 
     # -- sealing ---------------------------------------------------------------
 
@@ -154,15 +153,17 @@ class IrAttachment(models.Model):
             else not file.res_id and file.create_uid.id == self.env.uid
         )
 
-    @api.depends("name")
+    @api.depends("name", "mimetype")
     @api.depends_context("uid")
-    def _compute_secure_display_name(self):
-        """The real name of a sealed file for who may read it, the stored one else."""
+    def _compute_secure_display(self):
+        """Real name and type of a sealed file for who may read it, else the stored."""
         # Alone, lest opening them fetches others into the cache that all share
         readable = self._origin.sudo(False)._secure_readable().with_prefetch()
-        names = {file.id: file._secure_head()["name"] for file in readable}
+        heads = {file.id: file._secure_head() for file in readable}
         for file in self:
-            file.secure_display_name = names.get(file._origin.id) or file.name
+            head = heads.get(file._origin.id, file)
+            file.secure_display_name = head["name"]
+            file.secure_display_type = head["mimetype"]
 
     def _secure_head(self):
         """Clear name, type and size. Whoever calls has checked who will read it."""

@@ -76,17 +76,19 @@ class SecureAttempt(models.Model):
     def _charge(self, subject):
         """Count one try before its PIN is looked at, and commit that.
 
-        :return: the same as :meth:`_lock_reason`; when a lock is found, nothing was
-            counted: a lock is not prolonged by trying
+        :return: (found, made): a lock that was there already, like
+            :meth:`_lock_reason` gives it, and then nothing was counted, as a lock is
+            not prolonged by trying; else the lock this very try makes if it is wrong
         """
         with self._own_transaction() as counters:
             now = fields.Datetime.now()
             rows = counters._read_counters(subject)
             reason = counters._reason(rows, now)
-            if not reason:
-                for kind, key in subject:
-                    counters._count(kind, key, rows.get(kind), now)
-            return reason
+            if reason:
+                return reason, False
+            for kind, key in subject:
+                counters._count(kind, key, rows.get(kind), now)
+            return False, counters._reason(counters._read_counters(subject), now)
 
     @api.model
     def _refund(self, subject):

@@ -147,14 +147,15 @@ class SecurePin(models.Model):
         """
         attempts = self.env["secure.attempt"]
         subject = attempts._subject(link, remote_addr)
-        reason = attempts._lock_reason(subject) or attempts._charge(subject)
-        if reason:
-            return "locked", reason
+        found, made = attempts._lock_reason(subject), False
+        if not found:
+            found, made = attempts._charge(subject)
+        if found:
+            return "locked", found
         if self._matches(link.thread_id, pin):
             attempts._refund(subject)
             return "right", None
-        with attempts._own_transaction() as counters:
-            return "wrong", counters._lock_reason(subject) or None
+        return "wrong", made or None
 
     @api.model
     def _matches(self, thread, pin):

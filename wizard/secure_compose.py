@@ -3,8 +3,8 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..models.secure_draft import OUTBOUND
 from ..models.secure_link import EXPIRY_HOURS
-from ..models.secure_thread_send import OUTBOUND
 from ..tools import content, pin_policy
 from ..tools.keyring import Purpose, new_uid
 
@@ -129,14 +129,14 @@ class SecureCompose(models.TransientModel):
 
     def _recipient_problem(self, partner):
         draft = {"channel": self.channel, "pin": self.pin}
-        threads = self.env["secure.thread"]
+        drafts = self.env["secure.draft"]
         try:
-            return threads._recipient_problem(draft, self.company_id, partner.sudo())
+            return drafts._recipient_problem(draft, self.company_id, partner.sudo())
         except UserError as refusal:
             return str(refusal)
 
     def _files_problem(self):
-        return self.env["secure.thread"]._files_problem(
+        return self.env["secure.draft"]._files_problem(
             {
                 "attachment_ids": self.attachment_ids._origin.ids,
                 "attachments": [],

@@ -67,7 +67,7 @@ class SecurePinWizard(models.TransientModel):
         group = "group_user" if self.partner_id else "group_admin"
         if not self.env.user.has_group(f"secure_messaging.{group}"):
             raise AccessError(self.env._("You may not set this PIN."))
-        owner.check_access("write")
+        owner.check_access("read")
         return owner
 
     def _log_change(self):

@@ -213,6 +213,5 @@ def require_port(port):
     """Refuse a port that somebody else listens on, before any work is done."""
     if not port_is_free(port):
         raise Trouble(
-            f"Port {port} is taken. Use another one:\n\n"
-            f"    make run PORT={port + 2}"
+            f"Port {port} is taken. Use another one:\n\n    make run PORT={port + 2}"
         )

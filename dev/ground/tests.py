@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .databases import Databases
 from .keep import open_lock, try_lock
-from .paths import CHECKOUT, LINK, MODULE, RUNS, WORK, bridge_modules
+from .paths import CHECKOUT, DEV, LINK, MODULE, RUNS, WORK, bridge_modules
 from .say import Trouble, complain, note, step
 from .servers import sole
 from .shell import foreground
@@ -47,11 +47,19 @@ def run(ground, arguments):
         note(f"Odoo's log: {log}")
         command = _pytest(ground, config, database, LINK, _chosen(arguments))
         code = foreground(command, cwd=CHECKOUT, env=ground.env)
+        if not arguments:
+            code = _check_ground(ground) or code
         complaints = databases.complaints()
     if complaints:
-        complain("Odoo's log warned as the module was installed:")
-        print("\n".join(complaints))
+        lines = "\n".join(complaints)
+        complain(f"Odoo's log warned as the module was installed:\n\n{lines}")
     return code or bool(complaints)
+
+
+def _check_ground(ground):
+    """Run the few tests of the ground itself, which need no Odoo."""
+    command = (ground.python, "-m", "unittest", "discover", "-s", "checks", "-t", ".")
+    return foreground(command, cwd=DEV, env=ground.env)
 
 
 def run_suites(ground, suites, arguments):

@@ -53,5 +53,5 @@ def _odoo_requirements(odoo):
 
 def _from_wheels(text):
     """Take out of Odoo's list what needs a compiler and is not needed here."""
-    text = re.sub(r"^python-ldap\b.*$", "", text, flags=re.M)
-    return re.sub(r"^psycopg2\b", "psycopg2-binary", text, flags=re.M) + "\n"
+    text = re.sub(r"^python-ldap\b.*$", "", text, flags=re.MULTILINE)
+    return re.sub(r"^psycopg2\b", "psycopg2-binary", text, flags=re.MULTILINE) + "\n"

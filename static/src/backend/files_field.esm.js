@@ -12,6 +12,7 @@ export class SecureFilesField extends Many2ManyBinaryField {
         return super.files.map((file) => ({
             ...file,
             name: file.secure_display_name || file.name,
+            mimetype: file.secure_display_type || file.mimetype,
         }));
     }
 }
@@ -22,5 +23,6 @@ registry.category("fields").add("secure_files", {
     relatedFields: [
         ...many2ManyBinaryField.relatedFields,
         {name: "secure_display_name", type: "char"},
+        {name: "secure_display_type", type: "char"},
     ],
 });

@@ -1,5 +1,6 @@
 /* What the public page does besides working without any script. Served as it is. */
 
+const MEGABYTE = 1024 ** 2;
 const find = (selector) => document.querySelector(selector);
 
 /** The PIN can be shown. */
@@ -18,7 +19,7 @@ function letPinBeShown(pin) {
 
 /** Bytes as people read them, in the browser's language. */
 function readableSize(bytes) {
-    const [unit, size] = bytes < 1e6 ? ["kilobyte", 1024] : ["megabyte", 1024 ** 2];
+    const [unit, size] = bytes < 1e6 ? ["kilobyte", 1024] : ["megabyte", MEGABYTE];
     const format = {style: "unit", unit, maximumFractionDigits: 1};
     return new Intl.NumberFormat(undefined, format).format(bytes / size);
 }
@@ -80,16 +81,18 @@ class Files {
     /** Why these files cannot be sent; empty when they can. */
     problem() {
         const {count, fileMb, totalMb, sayCount, sayFile, sayTotal} = this.say;
-        const megabytes = (file) => file.size / 1024 ** 2;
-        const large = this.chosen.find((file) => megabytes(file) > fileMb);
+        const large = this.chosen.find((file) => file.size > fileMb * MEGABYTE);
         if (large) {
             return `${sayFile} ${large.name}`;
         }
         if (this.chosen.length > count) {
             return sayCount;
         }
-        const total = this.chosen.reduce((sum, file) => sum + megabytes(file), 0);
-        return total > totalMb ? sayTotal : "";
+        return this.megabytes() > totalMb ? sayTotal : "";
+    }
+
+    megabytes() {
+        return this.chosen.reduce((sum, file) => sum + file.size, 0) / MEGABYTE;
     }
 }
 
@@ -99,7 +102,6 @@ class Reply {
         this.form = form;
         this.body = form.elements.body;
         this.error = find("#error");
-        this.sending = false;
         this.grow();
         this.files = new Files(form, (text) => this.complain(text));
         this.body.addEventListener("input", () => this.grow());
@@ -110,7 +112,7 @@ class Reply {
         });
         form.addEventListener("submit", (event) => this.submit(event));
         window.addEventListener("beforeunload", (event) => {
-            if (!this.sending && this.isStarted()) {
+            if (!form.dataset.sent && this.isStarted()) {
                 event.preventDefault();
             }
         });
@@ -146,9 +148,8 @@ class Reply {
                 this.error.focus();
                 return;
             }
-            find("#send").textContent = say.saySending;
+            this.form.dataset.patience = 30 + 10 * this.files.megabytes();
         }
-        this.sending = true;
     }
 }
 
@@ -186,7 +187,7 @@ class Idle {
 
     tick() {
         const left = this.left();
-        if (this.reply?.sending) {
+        if (this.reply?.form.dataset.sent) {
             return;
         }
         if (left <= 0) {
@@ -240,17 +241,32 @@ class Idle {
     }
 }
 
-/** No form is sent twice. */
+/** A form is sent once; again only after a while, when nothing seems to come of it. */
 function sendOnce(event) {
-    const form = event.target;
+    const {target: form, submitter: button} = event;
     if (event.defaultPrevented) {
         return;
     }
     if (form.dataset.sent) {
         event.preventDefault();
+        return;
     }
+    const label = button?.textContent;
     form.dataset.sent = "yes";
-    event.submitter?.setAttribute("aria-disabled", "true");
+    button?.setAttribute("aria-disabled", "true");
+    if (button?.dataset.saySending) {
+        button.textContent = button.dataset.saySending;
+    }
+    setTimeout(
+        () => {
+            delete form.dataset.sent;
+            button?.removeAttribute("aria-disabled");
+            if (button) {
+                button.textContent = label;
+            }
+        },
+        1000 * (form.dataset.patience || 5)
+    );
 }
 
 /** What is too wide for its message scrolls, by keyboard too. */
