@@ -93,5 +93,8 @@ class ResConfigSettings(models.TransientModel):
             "res_model": "secure.pin.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_company_id": self.company_id.id},
+            "context": {
+                "default_company_id": self.company_id.id,
+                "dialog_size": "medium",
+            },
         }

@@ -85,7 +85,7 @@ class ResPartner(models.Model):
             "res_model": "secure.pin.wizard",
             "view_mode": "form",
             "target": "new",
-            "context": {"default_partner_id": self.id},
+            "context": {"default_partner_id": self.id, "dialog_size": "medium"},
         }
 
     def action_secure_threads(self):

@@ -57,6 +57,7 @@ class SecureDraft(models.AbstractModel):
     def _check(self, drafts):
         """Refuse the whole batch, naming all that is wrong with it."""
         problems = []
+        self._note_pin_rules(drafts)
         for draft in drafts:
             problem = self._problem(draft)
             if problem and problem not in problems:
@@ -64,6 +65,31 @@ class SecureDraft(models.AbstractModel):
         if problems:
             raise UserError("\n".join(problems))
         self.env["secure.keyring"]._sealing_ring()
+
+    @api.model
+    def _note_pin_rules(self, drafts):
+        """Set each draft's ``pin_rule``: the nearer PIN wins. None when a PIN is
+        required and there is none."""
+        # sudo: which PINs exist, not what they are
+        pins = self.env["secure.pin"].sudo().search(
+            [
+                "|",
+                ("partner_id", "in", {draft["partner"].id for draft in drafts}),
+                ("company_id", "in", {draft["company"].id for draft in drafts}),
+            ]
+        )
+        for draft in drafts:
+            draft["pin_rule"] = self._pin_rule(draft, pins)
+
+    @api.model
+    def _pin_rule(self, draft, pins):
+        if draft["pin"]:
+            return "message"
+        if draft["partner"] in pins.partner_id:
+            return "contact"
+        if draft["company"] in pins.company_id:
+            return "default"
+        return None if draft["company"].secure_pin_required else "none"
 
     @api.model
     def _problem(self, draft):
@@ -100,9 +126,6 @@ class SecureDraft(models.AbstractModel):
             )
         if not partner._secure_address(draft["channel"]):
             return partner._secure_address_problem(draft["channel"])
-        draft["pin_rule"] = self.env["secure.thread"]._pin_rule_for(
-            company, partner, draft["pin"]
-        )
         if not draft["pin_rule"]:
             return self.env._(
                 "A PIN is required, but there is none for %(contact)s. Please set one "

@@ -5,7 +5,7 @@ import hashlib
 from functools import lru_cache
 
 from odoo import api, fields, models
-from odoo.tools import file_open, format_datetime, get_lang, human_size
+from odoo.tools import file_open, format_datetime, human_size, ormcache
 
 from ..tools import content, limits
 from ..tools import token as tokens
@@ -137,7 +137,7 @@ class SecurePage(models.AbstractModel):
             date,
             tz=zone,
             dt_format="medium",
-            lang_code=get_lang(self.env, lang).code,
+            lang_code=self._lang_code(lang),
         )
 
     @api.model
@@ -153,7 +153,7 @@ class SecurePage(models.AbstractModel):
 
     @api.model
     def _render(self, template, company, lang, values):
-        code = get_lang(self.env, lang).code
+        code = self._lang_code(lang)
         direction = self.env["res.lang"]._get_data(code=code).direction or "ltr"
         common = {
             "lang": code.replace("_", "-"),
@@ -173,15 +173,28 @@ class SecurePage(models.AbstractModel):
         )
 
     @api.model
+    def _lang_code(self, lang):
+        """An installed language: the wanted one, else the system's."""
+        known = self.env["res.lang"]._get_data(code=lang or "")
+        return known.code or self.env.lang or "en_US"
+
+    @api.model
     def _company_values(self, company):
         if not company:
             return {"name": "", "phone": "", "color": "", "logo": ""}
+        company.fetch(["name", "phone", "primary_color", "write_date"])
+        has_logo = self._has_logo(company.id, company.write_date)
         return {
             "name": company.name,
             "phone": company.phone or "",
             "color": company.primary_color or "",
-            "logo": f"/logo.png?company={company.id}" if company.logo_web else "",
+            "logo": f"/logo.png?company={company.id}" if has_logo else "",
         }
+
+    @api.model
+    @ormcache("company_id", "_write_date")
+    def _has_logo(self, company_id, _write_date):
+        return bool(self.env["res.company"].browse(company_id).logo_web)
 
     # -- receipts --------------------------------------------------------------
 

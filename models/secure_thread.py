@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
+from odoo.tools import groupby
 
 from ..tools.keyring import Purpose, new_uid
 
@@ -71,16 +72,32 @@ class SecureThread(models.Model):
     def create(self, vals_list):
         if not self.env.su:
             raise AccessError(self.env._("Conversations start with a secure message."))
-        for vals in vals_list:
-            company = self.env["res.company"].browse(vals["company_id"])
-            sequence = self.env["ir.sequence"].with_company(company).sudo()
-            vals.setdefault("name", sequence.next_by_code("secure.thread"))
+        for company_id, group in groupby(vals_list, lambda vals: vals["company_id"]):
+            references = self._next_references(company_id, len(group))
+            for vals, reference in zip(group, references, strict=True):
+                vals["name"] = reference
         context = {
             "mail_create_nolog": True,
             "mail_create_nosubscribe": True,
             "tracking_disable": True,
         }
         return super(SecureThread, self.with_context(**context)).create(vals_list)
+
+    @api.model
+    def _next_references(self, company_id, count):
+        """Neutral references, in one query for a whole batch."""
+        sequence = self.env["ir.sequence"].sudo().search(
+            [("code", "=", "secure.thread"), ("company_id", "in", [company_id, False])],
+            order="company_id",
+            limit=1,
+        )
+        if sequence.implementation != "standard" or sequence.use_date_range:
+            return [sequence.next_by_id() for _number in range(count)]
+        self.env.cr.execute(
+            "SELECT nextval(%s) FROM generate_series(1, %s)",
+            [f"ir_sequence_{sequence.id:03d}", count],
+        )
+        return [sequence.get_next_char(number) for (number,) in self.env.cr.fetchall()]
 
     def copy(self, default=None):  # pylint: disable=method-required-super
         raise UserError(self.env._("A conversation cannot be copied."))
@@ -157,21 +174,6 @@ class SecureThread(models.Model):
             lambda thread: STRICTNESS[thread.pin_rule] < STRICTNESS[rule]
         )
         looser.write({"pin_rule": rule})
-
-    @api.model
-    def _pin_rule_for(self, company, partner, pin=False):
-        """The rule a new send gets; the nearer PIN wins.
-
-        :return: one of ``PIN_RULES``, or None when a PIN is required and there is none
-        """
-        pins = self.env["secure.pin"]
-        if pin:
-            return "message"
-        if pins._of(partner):
-            return "contact"
-        if pins._of(company):
-            return "default"
-        return None if company.secure_pin_required else "none"
 
     # -- address -----------------------------------------------------------------
 

@@ -1,8 +1,11 @@
 from . import (
     test_chatter,
     test_files,
+    test_keys,
     test_leaks,
+    test_leaving,
     test_page,
+    test_people,
     test_send,
     test_throttle,
     test_tools,

@@ -71,7 +71,7 @@ class SecureCase(MockEmail, MockSMS):
         self.visitor = Visitor(self)
 
     @classmethod
-    def _user(cls, login, groups):
+    def _user(cls, login, groups, **values):
         return new_test_user(
             cls.env,
             login=login,
@@ -80,6 +80,7 @@ class SecureCase(MockEmail, MockSMS):
             name=login.capitalize(),
             email=f"{login}@practice.example",
             notification_type="inbox" if "portal" not in groups else "email",
+            **values,
         )
 
     @contextmanager

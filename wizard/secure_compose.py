@@ -35,7 +35,7 @@ class SecureCompose(models.TransientModel):
         "res.company", required=True, default=lambda self: self.env.company
     )
     partner_ids = fields.Many2many(
-        "res.partner", string="To", required=True, context={"active_test": True}
+        "res.partner", string="To", required=True, context={"active_test": False}
     )
     channel = fields.Selection(
         [("email", "Email"), ("sms", "SMS")],

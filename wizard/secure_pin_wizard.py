@@ -25,6 +25,7 @@ class SecurePinWizard(models.TransientModel):
             self.env["secure.pin"]._set(wizard._checked_owner(), wizard.pin)
             wizard._log_change()
             wizard.is_done = True
+            wizard.pin = False
 
     @api.depends("partner_id", "company_id")
     def _compute_is_set(self):

@@ -1,4 +1,5 @@
 import {_t} from "@web/core/l10n/translation";
+import {Attachment} from "@mail/core/common/attachment_model";
 import {browser} from "@web/core/browser/browser";
 import {Chatter} from "@mail/chatter/web_portal/chatter";
 import {Composer} from "@mail/core/common/composer";
@@ -38,6 +39,24 @@ patch(Message.prototype, {
     },
     isTranslatable() {
         return !isSecure(this.thread) && super.isTranslatable(...arguments);
+    },
+});
+
+// The server logs addresses: no file name in them. And it has no first page of a
+// ciphertext to make a thumbnail from.
+patch(Attachment.prototype, {
+    get isSecure() {
+        return isSecure(this.thread) || isSecure(this.composer?.targetThread);
+    },
+    get urlQueryParams() {
+        const params = super.urlQueryParams;
+        if (this.isSecure) {
+            delete params.filename;
+        }
+        return params;
+    },
+    async setPdfThumbnail() {
+        return this.isSecure ? undefined : super.setPdfThumbnail();
     },
 });
 

@@ -59,8 +59,9 @@ class Files {
 
     row(file) {
         const row = document.createElement("li");
+        const text = document.createElement("span");
         const name = document.createElement("bdi");
-        const size = document.createElement("span");
+        const size = document.createElement("bdi");
         const remove = document.createElement("button");
         name.textContent = file.name;
         size.textContent = readableSize(file.size);
@@ -74,7 +75,8 @@ class Files {
             this.show();
             this.input.focus();
         });
-        row.append(name, size, remove);
+        text.append(name, " ", size);
+        row.append(text, remove);
         return row;
     }
 

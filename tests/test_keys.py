@@ -1,0 +1,115 @@
+import base64
+import os
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import config, mute_logger
+
+from ..models.secure_keyring import FINGERPRINTS_PARAMETER, KeysUnavailable
+from ..tools import keyring
+from .common import CANARY, PIN, SecureCase
+
+KEYRING_LOG = "odoo.addons.secure_messaging.models.secure_keyring"
+
+
+def as_text(*keys):
+    return ",".join(base64.b64encode(key).decode() for key in keys)
+
+
+@tagged("post_install", "-at_install")
+class TestKeys(SecureCase):
+    def setUp(self):
+        super().setUp()
+        self.file = keyring.key_file(config["data_dir"])
+        with open(self.file) as stream:
+            self.key = base64.b64decode(stream.read())
+        self.ring = self.env["secure.keyring"]
+
+    def keys(self, *keys):
+        return patch.dict(os.environ, {keyring.ENVIRONMENT_VARIABLE: as_text(*keys)})
+
+    def test_key_file_is_beside_the_filestores_and_private(self):
+        self.assertEqual(os.path.dirname(self.file), config["data_dir"])
+        self.assertNotIn("filestore", os.path.relpath(self.file, config["data_dir"]))
+        self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o600)
+        self.assertEqual(len(self.key), keyring.KEY_BYTES)
+
+    def test_created_once(self):
+        keyring.create_key_file(config["data_dir"])
+        with open(self.file) as stream:
+            self.assertEqual(base64.b64decode(stream.read()), self.key)
+        leftovers = [name for name in os.listdir(config["data_dir"]) if ".key." in name]
+        self.assertFalse(leftovers)
+
+    def test_the_database_names_its_key(self):
+        named = self.env["ir.config_parameter"].get_param(FINGERPRINTS_PARAMETER)
+        self.assertIn(keyring.Keyring([self.key]).primary, named)
+
+    def test_missing_key_stops_everything(self):
+        """Nothing is sent, nothing is shown, no new key is made, and all is told."""
+        sent = self.send(pin=PIN)
+        missing = keyring.Keyring([self.key]).primary
+        count = self.env["mail.message"].search_count([])
+        with self.keys(b"o" * 32), self.assertLogs(KEYRING_LOG, "ERROR") as logs:
+            for action in (
+                self.send,
+                lambda: sent.thread.with_user(self.sender).subject,
+                lambda: self.env["secure.link"]._find(self.token),
+                lambda: self.set_pin(self.contact),
+                lambda: sent.thread.with_user(self.sender).message_post(body=CANARY),
+            ):
+                with self.assertRaisesRegex(KeysUnavailable, missing):
+                    action()
+        self.assertIn(missing, logs.output[0])
+        self.assertEqual(self.env["mail.message"].search_count([]), count)
+
+    def test_lost_key_file_stops_everything_and_is_not_replaced(self):
+        self.send()
+        os.rename(self.file, self.file + ".away")
+        self.addCleanup(lambda: os.path.exists(self.file + ".away") and os.rename(
+            self.file + ".away", self.file
+        ))
+        with mute_logger(KEYRING_LOG):
+            with self.assertRaisesRegex(KeysUnavailable, "key file"):
+                self.send()
+            self.env["ir.config_parameter"].set_param(FINGERPRINTS_PARAMETER, False)
+            with self.assertRaises(KeysUnavailable):
+                self.send()
+            status = self.ring._status()
+        self.assertFalse(os.path.exists(self.file))
+        self.assertIn(self.file, status["problem"])
+
+    def test_page_says_unavailable(self):
+        self.send()
+        with self.keys(b"o" * 32), mute_logger(KEYRING_LOG):
+            self.visitor.get(f"/sm/{self.token}")
+        self.assertEqual(self.visitor.status, 503)
+
+    def test_second_key_put_first(self):
+        old = self.send(pin=PIN)
+        old_token = self.token
+        with self.keys(b"n" * 32, self.key):
+            new = self.send(pin=PIN)
+            self.assertEqual(self.ring._ring().primary, keyring.Keyring([b"n" * 32]).primary)
+            for message, token in ((old.message, old_token), (new.message, self.token)):
+                self.assertIn(CANARY, message._secure_clear()[message.id]["body"])
+                self.assertTrue(self.env["secure.link"]._find(token))
+            self.visitor.open_gate(old_token, pin=PIN)
+            self.assertIn(CANARY, self.visitor.text)
+        with mute_logger(KEYRING_LOG), self.assertRaises(KeysUnavailable):
+            self.send()
+
+    def test_malformed_keys_are_told(self):
+        for text in ("not base64!", as_text(b"short"), ","):
+            with (
+                patch.dict(os.environ, {keyring.ENVIRONMENT_VARIABLE: text}),
+                mute_logger(KEYRING_LOG),
+                self.assertRaises(UserError),
+            ):
+                self.send()
+
+    def test_odoo_conf_is_read(self):
+        with patch.dict(config.options, {keyring.CONFIG_OPTION: as_text(self.key)}):
+            self.assertEqual(self.ring._status()["source"], "config")
+            self.assertTrue(self.send().link)

@@ -1,0 +1,200 @@
+"""Links as notifications leave: validity, failures, batches, changed addresses."""
+
+from datetime import timedelta
+from unittest.mock import patch
+
+from freezegun import freeze_time
+
+from odoo import fields
+from odoo.exceptions import ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..tools import notification
+from .common import SecureCase
+
+
+@tagged("post_install", "-at_install")
+class TestLeaving(SecureCase):
+    def queue(self, count=1, **values):
+        """Store messages; their mails wait in Odoo's queue."""
+        partners = self.env["res.partner"].create(
+            [{"name": f"P{n}", "email": f"p{n}@batch.example"} for n in range(count)]
+        )
+        drafts = [
+            {"partner": partner, "company": self.company, "body": "<p>x</p>", **values}
+            for partner in partners
+        ]
+        with patch.object(type(self.env["mail.mail"]), "send_after_commit", lambda mails: None):
+            return self.env["secure.thread"].with_user(self.sender)._send(drafts)
+
+    def mails_of(self, rows):
+        return self.env["mail.mail"].sudo().search(
+            [("mail_message_id", "in", [row.message.id for row in rows])], order="id"
+        )
+
+    def test_validity_counts_from_leaving(self):
+        [row] = self.queue()
+        late = fields.Datetime.now() + timedelta(hours=30)
+        with freeze_time(late, tick=True), self.gateways():
+            self.mails_of([row]).send()
+        link = row.link.sudo()
+        self.assertGreaterEqual(link.expires_at, late + timedelta(hours=24))
+        self.assertTrue(link.left_at)
+        self.assertEqual(link._state(), "expired" if link.expires_at < fields.Datetime.now() else "live")
+
+    def test_sending_again_sends_the_same_link(self):
+        [row] = self.queue()
+        tokens = []
+        for _ in range(2):
+            with self.gateways():
+                self.mails_of([row]).write({"state": "outgoing"})
+                self.mails_of([row]).send()
+                tokens.append(self.left_token())
+        self.assertEqual(len(set(tokens)), 1)
+
+    def test_changed_address_gets_no_link(self):
+        [row] = self.queue()
+        row.thread.partner_id.email = "new@batch.example"
+        with self.gateways(), mute_logger("odoo.addons.mail.models.mail_mail"):
+            mail = self.mails_of([row])
+            mail.send()
+        self.assertFalse(self._mails)
+        self.assertEqual(mail.state, "exception")
+        self.assertIn("address has changed", mail.failure_reason)
+        log = self.env["secure.access.log"].search([("thread_id", "=", row.thread.id)])
+        self.assertEqual(log.mapped("kind"), ["failed"])
+
+    def test_files_and_copies_added_to_the_mail_do_not_leave(self):
+        [row] = self.queue()
+        mail = self.mails_of([row])
+        file = self.env["ir.attachment"].create({"name": "x.txt", "raw": b"x"})
+        with mute_logger("odoo.addons.mail.models.mail_mail"):
+            mail.write({"email_cc": "spy@client.example"})
+            with self.gateways():
+                mail.send()
+        self.assertTrue(file.exists())
+        for left in self._mails:
+            self.assertFalse(left["attachments"] or left["email_cc"])
+            self.assertNotIn("spy@client.example", str(left["email_to"]))
+
+    def test_mark_without_link_never_shows(self):
+        mail = self.env["mail.mail"].create(
+            {"body_html": f"<p>{notification.LINK_MARK}</p>", "email_to": "a@b.example"}
+        )
+        with self.gateways():
+            mail.send()
+        self.assertNotIn(notification.LINK_MARK, self._mails[0]["body"])
+
+    def test_dead_mail_server_is_seen_and_can_be_retried(self):
+        [row] = self.queue()
+        mail = self.mails_of([row])
+        with patch.object(
+            type(self.env["ir.mail_server"]), "_connect__", side_effect=OSError("refused")
+        ):
+            mail.send()
+        self.assertEqual(mail.state, "exception")
+        [notified] = row.message.sudo().notification_ids
+        self.assertEqual(notified.notification_status, "exception")
+        with self.gateways():
+            mail.mark_outgoing()
+            mail.send()
+        self.assertEqual(mail.state, "sent")
+        self.assertEqual(notified.notification_status, "sent")
+
+    def test_shorter_expiry_shortens_the_others(self):
+        [first] = self.queue(expiry_hours=8760)
+        with self.gateways():
+            [second] = self.env["secure.thread"].with_user(self.sender)._send(
+                [{"thread": first.thread, "body": "x", "expiry_hours": 24}]
+            )
+        self.assertEqual(first.link.sudo().expires_at, second.link.sudo().expires_at)
+
+    def test_queries_for_each_recipient(self):
+        """Sending to many takes the same queries for each as sending to a few more."""
+        self.queue(3)
+        counts = {}
+        for size in (10, 40):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.queue(size)
+            self.env.flush_all()
+            counts[size] = self.env.cr.sql_log_count - before
+        each = (counts[40] - counts[10]) / 30
+        self.assertLess(each, 1.0, counts)
+
+    def test_sms_of_two_companies_in_one_queue(self):
+        other = self.env["res.company"].create({"name": "Second Office"})
+        other.write(
+            {
+                "secure_responsible_id": self.manager.id,
+                "secure_messaging_enabled": True,
+                "secure_pin_required": False,
+            }
+        )
+        with self.gateways():
+            for company in (self.company, other):
+                self.env["secure.thread"]._send(
+                    [{"partner": self.contact, "company": company, "body": "x", "channel": "sms"}]
+                )
+            self.env["sms.sms"].search([("state", "=", "outgoing")])._send()
+        self.assertEqual(len(self._sms), 2)
+        self.assertEqual(len({sms["body"] for sms in self._sms}), 2)
+
+    def test_sms_with_equal_texts_get_their_own_links(self):
+        self.other_contact.country_id = self.env.ref("base.be")
+        with self.gateways():
+            rows = self.env["secure.thread"]._send(
+                [
+                    {"partner": partner, "company": self.company, "body": "x", "channel": "sms"}
+                    for partner in (self.contact, self.other_contact)
+                ]
+            )
+            self.leave()
+        urls = [row.link._urls()[row.link.id] for row in rows]
+        for url, number in zip(urls, ("+32470123456", "+32470654321"), strict=True):
+            [sms] = [sms for sms in self._sms if sms["number"] == number]
+            self.assertIn(url, sms["body"])
+
+
+@tagged("post_install", "-at_install")
+class TestTextsOfCompany(SecureCase):
+    def test_default_sms_fits_one_part(self):
+        self.company.name = "Practice Dr. Longname Ltd"
+        self.assertEqual(len(self.company.name), 25)
+        self.send(channel="sms")
+        body = self._sms[0]["body"]
+        url = body[body.index("http") :].split()[0]
+        filled = body.replace(url, "x" * 70)
+        self.assertEqual(notification.sms_parts(filled), 1)
+
+    def test_bad_texts_are_refused_on_saving(self):
+        for field, text in (
+            ("secure_sms_body", "no link"),
+            ("secure_email_body", "{{ object.name }} {{ secure_link }}"),
+            ("secure_email_subject", "{{ secure_link }}"),
+            ("secure_email_body", "${x} {{ secure_link }}"),
+        ):
+            with self.subTest(text=text), self.assertRaises(ValidationError):
+                self.company[field] = text
+
+    def test_names_cannot_inject(self):
+        self.contact.name = "<script>x</script>\r\nBcc: spy@client.example [[secure_link]]"
+        self.send()
+        mail = self._mails[0]
+        self.assertNotIn("<script>", mail["body"])
+        self.assertNotIn("\n", mail["subject"])
+        self.assertEqual(mail["body"].count(f"/sm/{self.token}"), 3)
+
+    def test_language_of_the_contact(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.company.with_context(lang="fr_FR").secure_email_subject = "Message confidentiel"
+        self.contact.lang = "fr_FR"
+        self.send()
+        self.assertEqual(self._mails[0]["subject"], "Message confidentiel")
+
+    def test_switch_needs_a_responsible(self):
+        company = self.env["res.company"].create({"name": "New Office"})
+        with self.assertRaises(ValidationError):
+            company.secure_messaging_enabled = True
