@@ -29,7 +29,8 @@ import re
 from odoo.addons.secure_messaging.tools.pin_policy import WRONG_PINS_PER_ADDRESS
 company, staff = env.company, env["res.users"].browse({staff})
 partners = env["res.partner"].create(
-    [dict(name=f"Client {{n}}", email=f"client{{n}}@bench.example") for n in range({count})])
+    [dict(name=f"Client {{n}}", email=f"client{{n}}@bench.example")
+     for n in range({count})])
 for partner in partners:
     env["secure.pin"]._set(partner, "{pin}")
 sent = env["secure.thread"].with_user(staff)._send([
@@ -69,7 +70,9 @@ class Bench:
         """Gzipped bytes of all files of the heavier page, by file."""
         with self.stage.browser() as browser:
             page = browser.new_page()
-            gate = self.files_of(page, lambda: page.goto(self.stage.base_url + self.paths[1]))
+            gate = self.files_of(
+                page, lambda: page.goto(self.stage.base_url + self.paths[1])
+            )
             page.fill("input[name=pin]", PIN)
             conversation = self.files_of(page, lambda: page.click("main form button"))
         static = {name: size for name, size in gate.items() if "static" in name}
@@ -163,7 +166,9 @@ class Bench:
             connection = self.connect(source)
             connection.request("GET", path)
             html = connection.getresponse().read().decode()
-            seen[path] = html.split('name="form_token"')[1].split('value="')[1].split('"')[0]
+            seen[path] = (
+                html.split('name="form_token"')[1].split('value="')[1].split('"')[0]
+            )
         return seen[path]
 
     def connect(self, source=None):
@@ -188,9 +193,24 @@ def main(stage):
         "wrong_pin_vs_locked": round(wrong / locked, 2),
     }
     rows = [
-        ("first byte: gate / login", gate / login, "at most 1.0", f"{gate:.1f} / {login:.1f} ms"),
-        ("page, gzipped bytes", sum(files.values()), "under 30,000", f"{len(files)} files"),
-        ("CPU: wrong PIN / locked", wrong / locked, "at least 10", f"{wrong:.1f} / {locked:.1f} ms"),
+        (
+            "first byte: gate / login",
+            gate / login,
+            "at most 1.0",
+            f"{gate:.1f} / {login:.1f} ms",
+        ),
+        (
+            "page, gzipped bytes",
+            sum(files.values()),
+            "under 30,000",
+            f"{len(files)} files",
+        ),
+        (
+            "CPU: wrong PIN / locked",
+            wrong / locked,
+            "at least 10",
+            f"{wrong:.1f} / {locked:.1f} ms",
+        ),
     ]
     for what, value, bar, detail in rows:
         print(f"    {what:28} {value:10,.2f}   {bar:14} ({detail})")

@@ -72,7 +72,8 @@ def run(options):
     with prepared() as ground, servers.opened(ground, "run", **asked) as running:
         step("Sending the demo messages")
         running.send_demo()
-        print(WELCOME.format(office=running.url, caught=running.mailroom_url))
+        welcome = WELCOME.format(office=running.url, caught=running.mailroom_url)
+        print(welcome, flush=True)
         _until_stopped(running.require_running)
 
 

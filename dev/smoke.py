@@ -147,8 +147,8 @@ class Smoke:
         """An expired link asks for a new one; it goes to the address on file."""
         before = len(self.stage.mails())
         self.stage.psql(
-            "UPDATE secure_link SET expires_at = now() AT TIME ZONE 'UTC' - interval '1s'"
-            " WHERE channel = 'email'"
+            "UPDATE secure_link SET expires_at = now() AT TIME ZONE 'UTC'"
+            " - interval '1s' WHERE channel = 'email'"
         )
         with self.stage.browser() as browser:
             page = browser.new_page()
@@ -265,8 +265,8 @@ class Smoke:
                 hits = [path for path, data in files.items() if form in data]
                 check_quietly(not hits, f"{needle} stands in {hits}, {when}")
         tell(
-            f"{when}: {len(needles)} secrets searched in a dump of {len(dump) >> 20} MB "
-            f"and {len(files)} files: none found"
+            f"{when}: {len(needles)} secrets searched in a dump of "
+            f"{len(dump) >> 20} MB and {len(files)} files: none found"
         )
 
 

@@ -21,6 +21,13 @@ class SecureAccessLogScreen(models.Model):
             row.partner_name = partners.get(row.partner_id)
             row.user_name = users.get(row.user_id)
 
+    @api.depends("kind")
+    @api.depends_context("lang")
+    def _compute_display_name(self):
+        kinds = dict(self._fields["kind"]._description_selection(self.env))
+        for row in self:
+            row.display_name = kinds.get(row.kind)
+
     @api.model
     def _names(self, model, ids):
         records = self.env[model].browse(set(ids) - {0}).exists()

@@ -71,12 +71,16 @@ class SecureDraft(models.AbstractModel):
         """Set each draft's ``pin_rule``: the nearer PIN wins. None when a PIN is
         required and there is none."""
         # sudo: which PINs exist, not what they are
-        pins = self.env["secure.pin"].sudo().search(
-            [
-                "|",
-                ("partner_id", "in", {draft["partner"].id for draft in drafts}),
-                ("company_id", "in", {draft["company"].id for draft in drafts}),
-            ]
+        pins = (
+            self.env["secure.pin"]
+            .sudo()
+            .search(
+                [
+                    "|",
+                    ("partner_id", "in", {draft["partner"].id for draft in drafts}),
+                    ("company_id", "in", {draft["company"].id for draft in drafts}),
+                ]
+            )
         )
         for draft in drafts:
             draft["pin_rule"] = self._pin_rule(draft, pins)

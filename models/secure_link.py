@@ -29,7 +29,14 @@ GATE_FIELDS = {
         "revoked_at",
         "thread_id",
     ],
-    "secure.thread": ["active", "company_id", "name", "partner_id", "pin_rule", "secure_uid"],
+    "secure.thread": [
+        "active",
+        "company_id",
+        "name",
+        "partner_id",
+        "pin_rule",
+        "secure_uid",
+    ],
     "res.partner": ["active", "country_id", "email_normalized", "lang", "phone"],
 }
 """What the gate looks at, read in one query for each model and no column more."""

@@ -86,10 +86,17 @@ class SecureThread(models.Model):
     @api.model
     def _next_references(self, company_id, count):
         """Neutral references, in one query for a whole batch."""
-        sequence = self.env["ir.sequence"].sudo().search(
-            [("code", "=", "secure.thread"), ("company_id", "in", [company_id, False])],
-            order="company_id",
-            limit=1,
+        sequence = (
+            self.env["ir.sequence"]
+            .sudo()
+            .search(
+                [
+                    ("code", "=", "secure.thread"),
+                    ("company_id", "in", [company_id, False]),
+                ],
+                order="company_id",
+                limit=1,
+            )
         )
         if sequence.implementation != "standard" or sequence.use_date_range:
             return [sequence.next_by_id() for _number in range(count)]
@@ -265,4 +272,5 @@ class SecureThread(models.Model):
             "res_model": "secure.access.log",
             "view_mode": "list,form",
             "domain": [("thread_id", "=", self.id)],
+            "context": {"secure_log_of_thread": True},
         }

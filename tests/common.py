@@ -77,10 +77,12 @@ class SecureCase(MockEmail, MockSMS):
             login=login,
             password=f"{login}-{login}",
             groups=groups,
-            name=login.capitalize(),
-            email=f"{login}@practice.example",
-            notification_type="inbox" if "portal" not in groups else "email",
-            **values,
+            **{
+                "name": login.capitalize(),
+                "email": f"{login}@practice.example",
+                "notification_type": "email" if "portal" in groups else "inbox",
+                **values,
+            },
         )
 
     @contextmanager

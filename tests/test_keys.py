@@ -67,9 +67,10 @@ class TestKeys(SecureCase):
     def test_lost_key_file_stops_everything_and_is_not_replaced(self):
         self.send()
         os.rename(self.file, self.file + ".away")
-        self.addCleanup(lambda: os.path.exists(self.file + ".away") and os.rename(
-            self.file + ".away", self.file
-        ))
+        self.addCleanup(
+            lambda: os.path.exists(self.file + ".away")
+            and os.rename(self.file + ".away", self.file)
+        )
         with mute_logger(KEYRING_LOG):
             with self.assertRaisesRegex(KeysUnavailable, "key file"):
                 self.send()
@@ -91,7 +92,9 @@ class TestKeys(SecureCase):
         old_token = self.token
         with self.keys(b"n" * 32, self.key):
             new = self.send(pin=PIN)
-            self.assertEqual(self.ring._ring().primary, keyring.Keyring([b"n" * 32]).primary)
+            self.assertEqual(
+                self.ring._ring().primary, keyring.Keyring([b"n" * 32]).primary
+            )
             for message, token in ((old.message, old_token), (new.message, self.token)):
                 self.assertIn(CANARY, message._secure_clear()[message.id]["body"])
                 self.assertTrue(self.env["secure.link"]._find(token))

@@ -25,12 +25,19 @@ class TestLeaving(SecureCase):
             {"partner": partner, "company": self.company, "body": "<p>x</p>", **values}
             for partner in partners
         ]
-        with patch.object(type(self.env["mail.mail"]), "send_after_commit", lambda mails: None):
+        with patch.object(
+            type(self.env["mail.mail"]), "send_after_commit", lambda mails: None
+        ):
             return self.env["secure.thread"].with_user(self.sender)._send(drafts)
 
     def mails_of(self, rows):
-        return self.env["mail.mail"].sudo().search(
-            [("mail_message_id", "in", [row.message.id for row in rows])], order="id"
+        return (
+            self.env["mail.mail"]
+            .sudo()
+            .search(
+                [("mail_message_id", "in", [row.message.id for row in rows])],
+                order="id",
+            )
         )
 
     def test_validity_counts_from_leaving(self):
@@ -41,7 +48,10 @@ class TestLeaving(SecureCase):
         link = row.link.sudo()
         self.assertGreaterEqual(link.expires_at, late + timedelta(hours=24))
         self.assertTrue(link.left_at)
-        self.assertEqual(link._state(), "expired" if link.expires_at < fields.Datetime.now() else "live")
+        self.assertEqual(
+            link._state(),
+            "expired" if link.expires_at < fields.Datetime.now() else "live",
+        )
 
     def test_sending_again_sends_the_same_link(self):
         [row] = self.queue()
@@ -90,7 +100,9 @@ class TestLeaving(SecureCase):
         [row] = self.queue()
         mail = self.mails_of([row])
         with patch.object(
-            type(self.env["ir.mail_server"]), "_connect__", side_effect=OSError("refused")
+            type(self.env["ir.mail_server"]),
+            "_connect__",
+            side_effect=OSError("refused"),
         ):
             mail.send()
         self.assertEqual(mail.state, "exception")
@@ -105,8 +117,10 @@ class TestLeaving(SecureCase):
     def test_shorter_expiry_shortens_the_others(self):
         [first] = self.queue(expiry_hours=8760)
         with self.gateways():
-            [second] = self.env["secure.thread"].with_user(self.sender)._send(
-                [{"thread": first.thread, "body": "x", "expiry_hours": 24}]
+            [second] = (
+                self.env["secure.thread"]
+                .with_user(self.sender)
+                ._send([{"thread": first.thread, "body": "x", "expiry_hours": 24}])
             )
         self.assertEqual(first.link.sudo().expires_at, second.link.sudo().expires_at)
 
@@ -136,7 +150,14 @@ class TestLeaving(SecureCase):
         with self.gateways():
             for company in (self.company, other):
                 self.env["secure.thread"]._send(
-                    [{"partner": self.contact, "company": company, "body": "x", "channel": "sms"}]
+                    [
+                        {
+                            "partner": self.contact,
+                            "company": company,
+                            "body": "x",
+                            "channel": "sms",
+                        }
+                    ]
                 )
             self.env["sms.sms"].search([("state", "=", "outgoing")])._send()
         self.assertEqual(len(self._sms), 2)
@@ -147,7 +168,12 @@ class TestLeaving(SecureCase):
         with self.gateways():
             rows = self.env["secure.thread"]._send(
                 [
-                    {"partner": partner, "company": self.company, "body": "x", "channel": "sms"}
+                    {
+                        "partner": partner,
+                        "company": self.company,
+                        "body": "x",
+                        "channel": "sms",
+                    }
                     for partner in (self.contact, self.other_contact)
                 ]
             )
@@ -180,7 +206,9 @@ class TestTextsOfCompany(SecureCase):
                 self.company[field] = text
 
     def test_names_cannot_inject(self):
-        self.contact.name = "<script>x</script>\r\nBcc: spy@client.example [[secure_link]]"
+        self.contact.name = (
+            "<script>x</script>\r\nBcc: spy@client.example [[secure_link]]"
+        )
         self.send()
         mail = self._mails[0]
         self.assertNotIn("<script>", mail["body"])
@@ -189,7 +217,9 @@ class TestTextsOfCompany(SecureCase):
 
     def test_language_of_the_contact(self):
         self.env["res.lang"]._activate_lang("fr_FR")
-        self.company.with_context(lang="fr_FR").secure_email_subject = "Message confidentiel"
+        self.company.with_context(
+            lang="fr_FR"
+        ).secure_email_subject = "Message confidentiel"
         self.contact.lang = "fr_FR"
         self.send()
         self.assertEqual(self._mails[0]["subject"], "Message confidentiel")

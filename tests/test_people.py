@@ -18,12 +18,20 @@ class TestRights(SecureCase):
             "secure.link": {"sender": "read", "manager": "read"},
             "secure.access.log": {"sender": "read", "manager": "read"},
         }
-        people = [self.sender, self.manager, self.clerk, self.portal, self.env.ref("base.public_user")]
+        people = [
+            self.sender,
+            self.manager,
+            self.clerk,
+            self.portal,
+            self.env.ref("base.public_user"),
+        ]
         for model in (*allowed, *NOBODY):
             for user in people:
                 expected = allowed.get(model, {}).get(user.login, "").split()
                 for operation in OPERATIONS:
-                    with self.subTest(model=model, user=user.login, operation=operation):
+                    with self.subTest(
+                        model=model, user=user.login, operation=operation
+                    ):
                         may = self.env[model].with_user(user).has_access(operation)
                         self.assertEqual(may, operation in expected)
 
@@ -31,6 +39,8 @@ class TestRights(SecureCase):
         sent = self.send()
         thread = sent.thread.with_user(self.colleague)
         self.assertFalse(thread.has_access("read"))
+        self.assertFalse(sent.link.with_user(self.colleague).has_access("read"))
+        self.assertTrue(sent.link.with_user(self.sender).has_access("read"))
         self.assertFalse(self.env["secure.thread"].with_user(self.colleague).search([]))
         sent.thread.sudo().participant_ids = self.colleague
         self.assertTrue(thread.has_access("read"))
@@ -48,6 +58,7 @@ class TestRights(SecureCase):
             "base.group_user,secure_messaging.group_manager",
             company_id=other.id,
             company_ids=[(6, 0, other.ids)],
+            notification_type="email",
         )
         self.assertFalse(sent.thread.with_user(stranger).has_access("read"))
         self.assertFalse(sent.link.with_user(stranger).has_access("read"))
@@ -119,7 +130,12 @@ class TestPins(SecureCase):
         self.assertIn(CANARY, self.visitor.text)
 
     def test_bad_pins_are_refused(self):
-        for pin, text in (("123", "4 to 12"), ("12ab56", "digits"), ("0000", "guess"), ("3456", "guess")):
+        for pin, text in (
+            ("123", "4 to 12"),
+            ("12ab56", "digits"),
+            ("0000", "guess"),
+            ("3456", "guess"),
+        ):
             with self.subTest(pin=pin), self.assertRaisesRegex(UserError, text):
                 self.wizard(self.sender, partner_id=self.contact.id, pin=pin)
 
@@ -128,7 +144,9 @@ class TestPins(SecureCase):
             self.wizard(self.clerk, partner_id=self.contact.id, pin=PIN)
         with self.assertRaises(AccessError):
             self.wizard(self.manager, company_id=self.company.id, pin=PIN)
-        self.wizard(self.env.ref("base.user_admin"), company_id=self.company.id, pin=PIN)
+        self.wizard(
+            self.env.ref("base.user_admin"), company_id=self.company.id, pin=PIN
+        )
         self.assertEqual(self.send().thread.pin_rule, "default")
 
     def test_nearer_wins_and_only_gets_stricter(self):
@@ -177,13 +195,17 @@ class TestPins(SecureCase):
 @tagged("post_install", "-at_install")
 class TestCompose(SecureCase):
     def form(self, user=None, **values):
-        return self.env["secure.compose"].with_user(user or self.sender).create(
-            {
-                "partner_ids": [(6, 0, self.contact.ids)],
-                "subject": CANARY_SUBJECT,
-                "body": f"<p>{CANARY}</p>",
-                **values,
-            }
+        return (
+            self.env["secure.compose"]
+            .with_user(user or self.sender)
+            .create(
+                {
+                    "partner_ids": [(6, 0, self.contact.ids)],
+                    "subject": CANARY_SUBJECT,
+                    "body": f"<p>{CANARY}</p>",
+                    **values,
+                }
+            )
         )
 
     def test_sealed_as_it_arrives(self):
@@ -209,9 +231,14 @@ class TestCompose(SecureCase):
             form.action_send()
         self.assertEqual(
             sorted(address for mail in self._mails for address in mail["email_to"]),
-            ['"Clara Client" <clara@client.example>', '"Otto Other" <otto@client.example>'],
+            [
+                '"Clara Client" <clara@client.example>',
+                '"Otto Other" <otto@client.example>',
+            ],
         )
-        threads = self.env["secure.thread"].search([("responsible_id", "=", self.sender.id)])
+        threads = self.env["secure.thread"].search(
+            [("responsible_id", "=", self.sender.id)]
+        )
         self.assertEqual(threads.partner_id, self.contact | self.other_contact)
 
     def test_two_contacts_with_one_address_stay_apart(self):
@@ -220,12 +247,16 @@ class TestCompose(SecureCase):
         with self.gateways():
             form.action_send()
         self.assertEqual(len(self._mails), 2)
-        threads = self.env["secure.thread"].search([("responsible_id", "=", self.sender.id)])
+        threads = self.env["secure.thread"].search(
+            [("responsible_id", "=", self.sender.id)]
+        )
         self.assertEqual(len(threads), 2)
 
     def test_bad_recipients_are_named_and_nothing_is_sent(self):
         nobody = self.env["res.partner"].create({"name": "Nora Nothing"})
-        wrong = self.env["res.partner"].create({"name": "Willy Wrong", "phone": "12", "email": "x"})
+        wrong = self.env["res.partner"].create(
+            {"name": "Willy Wrong", "phone": "12", "email": "x"}
+        )
         cases = [
             ("email", nobody, "Nora Nothing has no email"),
             ("sms", nobody, "Nora Nothing has no phone"),

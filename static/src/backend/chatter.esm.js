@@ -48,6 +48,9 @@ patch(Attachment.prototype, {
     get isSecure() {
         return isSecure(this.thread) || isSecure(this.composer?.targetThread);
     },
+    get isDeletable() {
+        return !(this.isSecure && this.message) && super.isDeletable;
+    },
     get urlQueryParams() {
         const params = super.urlQueryParams;
         if (this.isSecure) {
