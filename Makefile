@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export ARGS PORT WORKERS DB SUITES ODOO_HOME
 
-.PHONY: help run smoke test suites bench shell psql hold setup lint clean distclean
+.PHONY: help run smoke test suites pictures bench shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make test       the tests (ARGS=\"tests/test_x.py -k word\" chooses)"
 	@echo "make suites     Odoo's own tests with the module installed (SUITES=\"sms portal\")"
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
+	@echo "make pictures   the pictures in docs/pictures, taken anew"
 	@echo "make bench      what it costs, into build/bench.json"
 	@echo "make lint       style and static checks"
 	@echo "make shell      Odoo's shell on the demo database (DB=... for another)"
@@ -22,7 +23,7 @@ help:
 	@echo
 	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
 
-run smoke test suites bench shell psql hold setup clean distclean:
+run smoke test suites pictures bench shell psql hold setup clean distclean:
 	@$(PYTHON) dev/cli.py $@
 
 lint:

@@ -101,6 +101,9 @@ class SecurePage(PageAnswers, http.Controller):
         refused = self._refused_form(grant, form)
         if refused:
             return refused
+        if form.get("resume"):
+            grant._keep_draft(text)
+            return self._see_other(self._door_path(grant))
         files = request.httprequest.files.getlist("files")
         files = [(file.filename, file.read()) for file in files if file.filename]
         try:
@@ -134,10 +137,9 @@ class SecurePage(PageAnswers, http.Controller):
         if not grant._holds() or self._refused_form(grant, form):
             return request.make_json_response({"idle_seconds": 0}, status=403)
         grant._touch()
-        seconds = (grant.idle_until - fields.Datetime.now()).total_seconds()
         if "text/html" in request.httprequest.headers.get("Accept", ""):
             return self._see_other(self._door_path(grant))
-        return request.make_json_response({"idle_seconds": int(seconds)})
+        return request.make_json_response({"idle_seconds": grant._seconds_left()})
 
     @page_route(DOOR + "/leave", "POST")
     def leave(self, handle, **form):

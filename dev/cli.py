@@ -82,6 +82,11 @@ def smoke(_options):
     return _play("smoke")
 
 
+def pictures(_options):
+    """take the documentation's pictures anew, into docs/pictures/"""
+    return _play("pictures")
+
+
 def bench(_options):
     """measure what the module costs, into build/bench.json"""
     return _play("bench")
@@ -142,6 +147,7 @@ COMMANDS = {
         smoke,
         test,
         suites,
+        pictures,
         bench,
         shell,
         psql,

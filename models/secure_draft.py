@@ -107,7 +107,7 @@ class SecureDraft(models.AbstractModel):
         too_much = self._files_problem(draft)
         if too_much or draft["direction"] != OUTBOUND:
             return too_much
-        company, partner = draft["company"], draft["partner"]
+        company = draft["company"]
         if not company.secure_messaging_enabled:
             return self.env._(
                 "Secure messaging is switched off for %(company)s. Nothing was sent.",
@@ -115,10 +115,11 @@ class SecureDraft(models.AbstractModel):
             )
         if draft["thread"] and not draft["thread"].active:
             return self.env._("This conversation is archived. Nothing was sent.")
-        return self._recipient_problem(draft, company, partner)
+        return self._recipient_problem(draft)
 
     @api.model
-    def _recipient_problem(self, draft, company, partner):
+    def _recipient_problem(self, draft):
+        company, partner = draft["company"], draft["partner"]
         name = partner.display_name
         if not partner.active:
             return self.env._("%(contact)s is archived.", contact=name)
@@ -136,8 +137,15 @@ class SecureDraft(models.AbstractModel):
                 "on the contact, for this message, or as the company's default.",
                 contact=name,
             )
-        if draft["pin"]:
-            self.env["secure.pin"]._validated(partner, draft["pin"])
+        return self._own_pin_problem(draft)
+
+    @api.model
+    def _own_pin_problem(self, draft):
+        try:
+            if draft["pin"]:
+                self.env["secure.pin"]._validated(draft["partner"], draft["pin"])
+        except UserError as refusal:
+            return str(refusal)
         return ""
 
     @api.model

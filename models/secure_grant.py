@@ -104,6 +104,11 @@ class SecureGrant(models.Model):
         if idle_until - self.idle_until >= GRANT_TOUCH:
             self.sudo().write({"idle_until": idle_until})
 
+    def _seconds_left(self):
+        """How long the door stays open if the reader does nothing."""
+        end = min(self.idle_until, self.expires_at, self.link_id.expires_at)
+        return max(0, int((end - fields.Datetime.now()).total_seconds()))
+
     def _end(self):
         """Close the door. The row stays for a while: with its cookie, the PIN alone
         opens again, and a text typed meanwhile is not lost."""

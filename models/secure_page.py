@@ -5,12 +5,11 @@ import hashlib
 from functools import lru_cache
 
 from odoo import api, fields, models
-from odoo.tools import file_open, format_datetime, human_size, ormcache
+from odoo.tools import file_open, format_datetime, human_size
 
 from ..tools import content, limits
 from ..tools import token as tokens
 from .secure_draft import INBOUND, OUTBOUND
-from .secure_grant import GRANT_IDLE
 
 MESSAGES_PER_PAGE = 40
 STATIC = "/secure_messaging/static/src/page/"
@@ -66,6 +65,7 @@ class SecurePage(models.AbstractModel):
                     messages[:MESSAGES_PER_PAGE], thread, address
                 ),
                 "older_url": self._older_url(messages, address),
+                "newer_url": address if before else "",
                 "action": address,
                 "form_token": grant._form_token(),
                 "reply_key": tokens.new_public_id(),
@@ -77,7 +77,7 @@ class SecurePage(models.AbstractModel):
                     "count": limits.FILES_PER_MESSAGE,
                     "total_mb": limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE,
                 },
-                "idle_seconds": int(GRANT_IDLE.total_seconds()),
+                "idle_seconds": grant._seconds_left(),
                 "stay_action": f"{address}/stay",
                 "leave_action": f"{address}/leave",
                 "can_reply": True,
@@ -136,7 +136,7 @@ class SecurePage(models.AbstractModel):
             self.env,
             date,
             tz=zone,
-            dt_format="medium",
+            dt_format="short",
             lang_code=self._lang_code(lang),
         )
 
@@ -156,7 +156,7 @@ class SecurePage(models.AbstractModel):
         code = self._lang_code(lang)
         direction = self.env["res.lang"]._get_data(code=code).direction or "ltr"
         common = {
-            "lang": code.replace("_", "-"),
+            "lang": _html_lang(code),
             "direction": direction,
             "css_url": _static_url("page.css"),
             "js_url": _static_url("page.js"),
@@ -182,19 +182,14 @@ class SecurePage(models.AbstractModel):
     def _company_values(self, company):
         if not company:
             return {"name": "", "phone": "", "color": "", "logo": ""}
-        company.fetch(["name", "phone", "primary_color", "write_date"])
-        has_logo = self._has_logo(company.id, company.write_date)
+        company.fetch(["name", "phone", "primary_color", "uses_default_logo"])
+        has_logo = not company.uses_default_logo
         return {
             "name": company.name,
             "phone": company.phone or "",
             "color": company.primary_color or "",
             "logo": f"/logo.png?company={company.id}" if has_logo else "",
         }
-
-    @api.model
-    @ormcache("company_id", "_write_date")
-    def _has_logo(self, company_id, _write_date):
-        return bool(self.env["res.company"].browse(company_id).logo_web)
 
     # -- receipts --------------------------------------------------------------
 
@@ -219,6 +214,12 @@ class SecurePage(models.AbstractModel):
                 remote_addr=remote_addr,
                 message_id=message.id,
             )
+
+
+def _html_lang(code):
+    """A language code as HTML wants it: ``sr@latin`` is ``sr-Latn`` there."""
+    base, _at, script = code.partition("@")
+    return "-".join([*base.split("_"), *([script[:4].title()] if script else [])])
 
 
 @lru_cache(maxsize=8)

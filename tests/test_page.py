@@ -295,6 +295,16 @@ class TestConversation(SecureCase):
             self.assertIn("typed for long", self.visitor.text)
             self.assertEqual(len(sent.thread.message_ids), 1)
 
+    def test_resume_never_sends(self):
+        """The page's "Continue" after its idle end, though another tab kept it open."""
+        sent = self.send()
+        self.visitor.open_gate(self.token)
+        self.visitor.submit(
+            self.visitor.form(self.visitor.path), body="half a sentence", resume="1"
+        )
+        self.assertEqual(len(sent.thread.message_ids), 1)
+        self.assertIn("half a sentence", self.visitor.text)
+
     def test_grant_limits(self):
         sent = self.send(expiry_hours=240)
         self.visitor.open_gate(self.token)

@@ -1,7 +1,7 @@
 """Least-privileged people at every model, and what a contact's form allows."""
 
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import CANARY, CANARY_SUBJECT, PIN, SecureCase
 
@@ -280,6 +280,22 @@ class TestCompose(SecureCase):
         self.contact.active = True
         with self.assertRaisesRegex(UserError, "write a message"):
             self.form(body="<p><br></p>").action_send()
+
+    def test_form_tells_what_will_stop_it(self):
+        """As the web client fills it in, before anything is saved."""
+        nobody = self.env["res.partner"].create({"name": "Nora Nothing"})
+        self.company.secure_pin_required = True
+        with Form(self.env["secure.compose"].with_user(self.sender)) as form:
+            form.partner_ids.add(nobody)
+            self.assertIn("has no email", form.problem)
+            form.partner_ids.remove(nobody.id)
+            form.partner_ids.add(self.contact)
+            self.assertIn("PIN is required", form.problem)
+            form.pin = "1234"
+            self.assertIn("guess", form.problem)
+            form.pin = PIN
+            self.assertFalse(form.problem)
+            form.body = "x"
 
     def test_group_is_needed(self):
         with self.assertRaises(AccessError):

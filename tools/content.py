@@ -46,6 +46,8 @@ def for_page(body):
     for image in root.xpath(".//img"):
         if not (image.get("src") or "").startswith("data:image/"):
             image.drop_tree()
+        elif image.get("alt") is None:
+            image.set("alt", "")
     for link in root.xpath(".//a[@href]"):
         link.set("rel", "noopener noreferrer")
         link.set("target", "_blank")

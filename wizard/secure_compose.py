@@ -121,19 +121,23 @@ class SecureCompose(models.TransientModel):
         locked = self.env["secure.keyring"]._status()["problem"]
         if locked:
             return locked
-        problems = [
-            self._recipient_problem(partner) for partner in self.partner_ids._origin
-        ]
-        problems.append(self._files_problem())
+        problems = [*self._recipient_problems(), self._files_problem()]
         return "\n".join(dict.fromkeys(filter(None, problems)))
 
-    def _recipient_problem(self, partner):
-        draft = {"channel": self.channel, "pin": self.pin}
-        drafts = self.env["secure.draft"]
-        try:
-            return drafts._recipient_problem(draft, self.company_id, partner.sudo())
-        except UserError as refusal:
-            return str(refusal)
+    def _recipient_problems(self):
+        model = self.env["secure.draft"]
+        # sudo: what the writer will be told anyway when sending is refused
+        drafts = [
+            {
+                "partner": partner.sudo(),
+                "company": self.company_id.sudo(),
+                "channel": self.channel,
+                "pin": self.pin,
+            }
+            for partner in self.partner_ids._origin
+        ]
+        model._note_pin_rules(drafts)
+        return [model._recipient_problem(draft) for draft in drafts]
 
     def _files_problem(self):
         return self.env["secure.draft"]._files_problem(

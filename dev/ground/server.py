@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from .paths import ADDONS, CACHE, CHECKOUT, DATA, DEV
+from .paths import ADDONS, CACHE, CHECKOUT, DATA, DEV, bridge_modules
 from .postgres import PORT, ROLE
 from .shell import quiet
 
@@ -34,9 +34,8 @@ class Ground:
 
     def addons_path(self):
         """Return the addons folders: ours, the bridges', Odoo's."""
-        bridges = CHECKOUT / "addons"
-        ours = [ADDONS, bridges] if bridges.is_dir() else [ADDONS]
-        return [*ours, *self.odoo_addons()]
+        bridges = [CHECKOUT / "addons"] if bridge_modules() else []
+        return [ADDONS, *bridges, *self.odoo_addons()]
 
     def odoo_addons(self):
         """Return Odoo's own addons folders."""

@@ -9,6 +9,7 @@ import {HintPlugin} from "@html_editor/main/hint_plugin";
 import {InlineCodePlugin} from "@html_editor/main/inline_code";
 import {LinkPastePlugin} from "@html_editor/main/link/link_paste_plugin";
 import {LinkPlugin} from "@html_editor/main/link/link_plugin";
+import {LinkPopover} from "@html_editor/main/link/link_popover";
 import {LinkSelectionPlugin} from "@html_editor/main/link/link_selection_plugin";
 import {ListPlugin} from "@html_editor/main/list/list_plugin";
 import {OdooLinkSelectionPlugin} from "@html_editor/main/link/link_selection_odoo_plugin";
@@ -19,15 +20,26 @@ import {TextDirectionPlugin} from "@html_editor/main/text_direction_plugin";
 import {ToolbarPlugin} from "@html_editor/main/toolbar/toolbar_plugin";
 
 /**
- * Links without a preview: Odoo's asks the server to fetch the address, which tells
- * its owner that somebody here writes about it.
+ * Says nothing of a link but its address: Odoo's asks Google for the site's icon, by the
+ * whole address, and the server for the page's title.
  */
-export class QuietLinkPlugin extends LinkPlugin {
-    setup() {
-        super.setup();
-        this.getExternalMetaData = async () => ({});
-        this.getInternalMetaData = async () => ({});
+class QuietLinkPopover extends LinkPopover {
+    async loadAsyncLinkPreview() {
+        this.resetPreview();
     }
+}
+
+export class QuietLinkPlugin extends LinkPlugin {
+    resources = {
+        ...this.resources,
+        link_popovers: [
+            {
+                PopoverClass: QuietLinkPopover,
+                isAvailable: (link) => !link || !this.isLinkImmutable(link),
+                getProps: (props) => ({...props, showReplaceTitleBanner: false}),
+            },
+        ],
+    };
 }
 
 /**
