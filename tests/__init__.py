@@ -5,6 +5,7 @@ from . import (
     test_leaks,
     test_leaving,
     test_page,
+    test_parallel,
     test_people,
     test_send,
     test_throttle,

@@ -114,8 +114,8 @@ class SecureCompose(models.TransientModel):
     def _find_problem(self):
         if not self.company_id.secure_messaging_enabled:
             return self.env._(
-                "Secure messaging is switched off for %(company)s. An administrator can "
-                "switch it on in the settings.",
+                "Secure messaging is switched off for %(company)s. An administrator "
+                "can switch it on in the settings.",
                 company=self.company_id.display_name,
             )
         locked = self.env["secure.keyring"]._status()["problem"]

@@ -59,6 +59,8 @@ patch(Attachment.prototype, {
         return params;
     },
     async setPdfThumbnail() {
+        // An upload learns what it belongs to right after it has come to be
+        await Promise.resolve();
         return this.isSecure ? undefined : super.setPdfThumbnail();
     },
 });
