@@ -1,6 +1,7 @@
 """What only shows with several connections that really commit."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from unittest.mock import patch
 
 from odoo import api
@@ -33,9 +34,10 @@ class TestParallel(SecureCase):
         with connection.cursor() as cr:
             cr.execute("DELETE FROM secure_attempt WHERE key = 'parallel-test'")
 
-    def charge(self, _number=None):
+    def charge(self, start):
         with self.connection.cursor() as cr:
             attempts = api.Environment(cr, api.SUPERUSER_ID, {})["secure.attempt"]
+            start.wait()
             return (
                 attempts._lock_reason(self.subject) or attempts._charge(self.subject)[0]
             )
@@ -47,7 +49,7 @@ class TestParallel(SecureCase):
 
     def test_statement_16_no_more_than_allowed_are_compared(self):
         with ThreadPoolExecutor(TRIES) as pool:
-            found = list(pool.map(self.charge, range(TRIES)))
+            found = list(pool.map(self.charge, [Barrier(TRIES, timeout=30)] * TRIES))
         self.assertEqual(found.count(False), WRONG_PINS_PER_ADDRESS)
         self.assertEqual(
             self.counters()["address"]["window_count"], WRONG_PINS_PER_ADDRESS
