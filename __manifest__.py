@@ -17,6 +17,7 @@
         "security/ir.model.access.csv",
         "security/secure_messaging_rules.xml",
         "data/ir_sequence.xml",
+        "data/ir_cron.xml",
         "views/notification_templates.xml",
         "views/page_templates.xml",
         "views/secure_compose_views.xml",

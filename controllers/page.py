@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import re
 
 from odoo import fields, http
 from odoo.exceptions import UserError
@@ -84,11 +85,9 @@ class SecurePage(PageAnswers, http.Controller):
         grant = self._grant(handle)
         if not grant._holds():
             return self._closed_door(grant)
-        if grant.receipts_pending:
-            messages = self._pages()._page_messages(grant.thread_id)
-            self._pages()._write_receipts(grant, messages, self._remote_addr())
+        before = int(before) if re.fullmatch("[0-9]{1,9}", str(before)) else 0
+        self._pages()._write_receipts(grant, before, self._remote_addr())
         grant._touch()
-        before = int(before) if str(before).isdigit() else 0
         return self._conversation_page(grant, before=before, draft=grant._draft())
 
     @page_route(DOOR, "POST", max_content_length=limits.REQUEST_MAX_BYTES)
@@ -162,10 +161,8 @@ class SecurePage(PageAnswers, http.Controller):
         if not file:
             return self._unknown()
         grant._touch()
-        links = {thread.id: grant.link_id}
-        self._env()["secure.access.log"]._log(
-            "file_taken", thread, links=links, remote_addr=self._remote_addr()
-        )
+        log = self._env()["secure.access.log"]
+        log._log("file_taken", grant.link_id, self._remote_addr())
         return self._file_response(file)
 
     # -- opening -----------------------------------------------------------------
@@ -175,7 +172,6 @@ class SecurePage(PageAnswers, http.Controller):
         remote_addr = self._remote_addr()
         thread = link.thread_id
         log = self._env()["secure.access.log"]
-        details = {"links": {thread.id: link}, "remote_addr": remote_addr}
         draft = form.get("draft") or ""
         link._note_opened(remote_addr)
         if thread._effective_rule() != "none":
@@ -184,15 +180,15 @@ class SecurePage(PageAnswers, http.Controller):
             if result == "locked":
                 return self._locked(link, reason)
             if result == "wrong":
-                log._log("pin_refused", thread, **details)
+                log._log("pin_refused", link, remote_addr)
                 _logger.info("PIN check: FAIL for conversation %s", thread.name)
                 if reason:
-                    return self._newly_locked(link, reason, details)
+                    return self._newly_locked(link, reason, remote_addr)
                 error = link.env._("This PIN is not right. Please try again.")
                 return self._gate_page(
                     link, action, status=403, error=error, draft=draft, grant=grant
                 )
-            log._log("pin_accepted", thread, **details)
+            log._log("pin_accepted", link, remote_addr)
             _logger.info("PIN check: SUCCESS for conversation %s", thread.name)
         opened, secret = self._env()["secure.grant"]._open(link)
         opened._keep_draft(draft)
@@ -201,11 +197,10 @@ class SecurePage(PageAnswers, http.Controller):
         self._set_cookie(response, COOKIE, secret, path)
         return response
 
-    def _newly_locked(self, link, reason, details):
+    def _newly_locked(self, link, reason, remote_addr):
         thread = link.thread_id
-        self._env()["secure.access.log"]._log(
-            "locked", thread, detail=reason[0], **details
-        )
+        log = self._env()["secure.access.log"]
+        log._log("locked", link, remote_addr, detail=reason[0])
         _logger.warning("PIN check: LOCKED for conversation %s", thread.name)
         thread._remind_responsible(link.env._("Locked after too many wrong PINs"))
         return self._locked(link, reason)
@@ -239,10 +234,6 @@ class SecurePage(PageAnswers, http.Controller):
         grant._keep_draft("")
         grant._touch()
         self._env()["secure.access.log"]._log(
-            "replied",
-            thread,
-            links={thread.id: grant.link_id},
-            remote_addr=self._remote_addr(),
-            message_id=sent.message.id,
+            "replied", grant.link_id, self._remote_addr(), message_id=sent.message.id
         )
         thread._tell_responsible(sent.message)

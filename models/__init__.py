@@ -20,9 +20,11 @@ from . import (
     mail_activity,
     mail_mail,
     mail_message,
+    mail_notification,
     mail_thread,
     res_company,
     res_config_settings,
     res_partner,
     sms_sms,
+    sms_tracker,
 )

@@ -1,6 +1,12 @@
-from odoo import fields, models
+from datetime import timedelta
+
+from odoo import api, fields, models
 
 from ..tools import notification as texts
+
+SENT_KEPT = timedelta(days=7)
+"""How long a notification's mail is kept for whoever looks into what left."""
+GC_BATCH = 5000
 
 
 class _Leaving:
@@ -51,6 +57,24 @@ class MailMail(models.Model):
         failed = (secure - sent).filtered(lambda mail: mail.state == "exception")
         failed.secure_link_id._mark_failed()
         return result
+
+    @api.autovacuum
+    def _gc_secure_sent(self):
+        """Remove notifications that left, in bulk; one by one costs Odoo eleven queries
+        each. The message and its statuses stay."""
+        limit = fields.Datetime.now() - SENT_KEPT
+        mails = self.sudo().search(
+            [
+                ("secure_link_id", "!=", False),
+                ("state", "=", "sent"),
+                ("is_notification", "=", True),
+                ("date", "<", limit),
+            ],
+            limit=GC_BATCH,
+        )
+        count = len(mails)
+        mails.unlink()
+        return count, count == GC_BATCH
 
     def _prepare_outgoing_list(self, *args, **kwargs):
         """Only the notification leaves: no file, no copy, no trace of the record."""

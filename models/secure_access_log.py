@@ -51,37 +51,44 @@ class SecureAccessLog(models.Model):
     network = fields.Char(readonly=True, help="Network of the visitor, masked.")
 
     @api.model
-    def _log(self, kind, threads, **details):
-        """Write one row for each thread. The only way rows come to be.
+    def _log(self, kind, records, remote_addr=None, **details):
+        """Write one row for each record. The only way rows come to be.
 
         :param str kind: one of ``KINDS``
-        :param threads: ``secure.thread`` records
-        :param details: values alike for all; ``links`` gives each thread's link by
-            thread id, ``remote_addr`` the visitor's address, in clear
+        :param records: ``secure.link``, or ``secure.thread`` when no link is involved
+        :param str remote_addr: the visitor's network address, in clear
+        :param details: other columns, alike for all
         """
-        links = details.pop("links", {})
-        details["network"] = network.masked(details.pop("remote_addr", None))
-        now = fields.Datetime.now()
-        rows = []
-        for thread in threads.sudo():
-            link = links.get(thread.id) or self.env["secure.link"]
-            rows.append(
-                {
-                    "date": now,
-                    "kind": kind,
-                    "company_id": thread.company_id.id,
-                    "thread_id": thread.id,
-                    "thread_name": thread.name,
-                    "partner_id": thread.partner_id.id,
-                    "user_id": self.env.uid,
-                    "link_id": link.id,
-                    "message_id": link.sudo().message_id,
-                    "channel": link.sudo().channel,
-                    "address": link._masked_address() if link else False,
-                    **details,
-                }
-            )
+        common = {
+            "date": fields.Datetime.now(),
+            "kind": kind,
+            "user_id": self.env.uid,
+            "network": network.masked(remote_addr),
+        }
+        rows = [
+            {**common, **self._row_values(record), **details} for record in records.sudo()
+        ]
         return super(SecureAccessLog, self.sudo()).create(rows)
+
+    @api.model
+    def _row_values(self, record):
+        values = {}
+        thread = record
+        if record._name == "secure.link":
+            thread = record.thread_id
+            values = {
+                "link_id": record.id,
+                "message_id": record.message_id,
+                "channel": record.channel,
+                "address": record._masked_address(),
+            }
+        return {
+            **values,
+            "company_id": thread.company_id.id,
+            "thread_id": thread.id,
+            "thread_name": thread.name,
+            "partner_id": thread.partner_id.id,
+        }
 
     @api.model
     def _search(self, domain, *args, bypass_access=False, **kwargs):

@@ -36,7 +36,6 @@ class SecureGrant(models.Model):
     address = fields.Char(help="The contact's address on file when it was opened.")
     idle_until = fields.Datetime(required=True)
     expires_at = fields.Datetime(required=True, index=True)
-    receipts_pending = fields.Boolean(default=True)
     last_reply_key = fields.Char()
     secure_uid = fields.Char(
         required=True, groups=fields.NO_ACCESS, default=lambda self: new_uid()

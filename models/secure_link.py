@@ -16,6 +16,7 @@ EXPIRY_HOURS = [
 DEFAULT_EXPIRY_HOURS = "24"
 RENEWAL_GRACE = timedelta(days=90)
 """How long after its expiry a link can still ask for a new one."""
+SETTLE_BATCH = 1000
 GATE_FIELDS = {
     "secure.link": [
         "address",
@@ -182,19 +183,43 @@ class SecureLink(models.Model):
         self.invalidate_recordset(["expires_at"])
 
     def _mark_left(self):
-        """Note that notifications have left: log it, retire what they renew."""
+        """Note that notifications have left: log it, retire what they renew.
+
+        An email that left was accepted by the mail server: that is all that is known of
+        its delivery until it comes back. An SMS waits for the gateway's report.
+        """
         fresh = self.filtered(lambda link: not link.left_at)
         if not fresh:
             return
         fresh.write({"left_at": fields.Datetime.now()})
         for renewal in fresh.filtered("renewal_of_id"):
             renewal._replace_others()
-        links = {link.thread_id.id: link for link in fresh}
-        self.env["secure.access.log"]._log("sent", fresh.thread_id, links=links)
+        log = self.env["secure.access.log"]
+        log._log("sent", fresh)
+        emails = fresh.filtered(lambda link: link.channel == "email")
+        log._log("delivered", emails, detail="accepted")
+
+    @api.model
+    def _cron_settle(self):
+        """Note what left although its worker died before it could say so.
+
+        Can be run twice, killed, and run beside a sending worker: a link that is marked
+        is not marked again, and one that another transaction marks just now is left.
+        """
+        unmarked = [
+            ("secure_link_id.left_at", "=", False),
+            ("secure_link_id.revoked_at", "=", False),
+        ]
+        mails = self.env["mail.mail"].sudo()
+        sms = self.env["sms.sms"].sudo()
+        links = mails.search([*unmarked, ("state", "=", "sent")], limit=SETTLE_BATCH)
+        links = links.secure_link_id
+        left = [*unmarked, ("state", "in", ("process", "pending", "sent"))]
+        links |= sms.search(left, limit=SETTLE_BATCH).secure_link_id
+        links.try_lock_for_update()._mark_left()
 
     def _mark_failed(self):
-        links = {link.thread_id.id: link for link in self}
-        self.env["secure.access.log"]._log("failed", self.thread_id, links=links)
+        self.env["secure.access.log"]._log("failed", self)
 
     def _replace_others(self):
         others = self.search(
@@ -279,10 +304,7 @@ class SecureLink(models.Model):
             return
         self.opened_at = fields.Datetime.now()
         self.env["secure.access.log"]._log(
-            "opened",
-            self.thread_id,
-            links={self.thread_id.id: self},
-            remote_addr=remote_addr,
+            "opened", self, remote_addr=remote_addr
         )
 
     # -- ending --------------------------------------------------------------
@@ -291,5 +313,4 @@ class SecureLink(models.Model):
         """Withdraw links; open pages close at their next request."""
         live = self.filtered(lambda link: not link.revoked_at)
         live.sudo().write({"revoked_at": fields.Datetime.now()})
-        links = {link.thread_id.id: link for link in live}
-        self.env["secure.access.log"]._log("revoked", live.thread_id, links=links)
+        self.env["secure.access.log"]._log("revoked", live)

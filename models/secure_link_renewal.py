@@ -31,7 +31,6 @@ class SecureLinkRenewal(models.Model):
         """
         self.ensure_one()
         log = self.env["secure.access.log"]
-        details = {"links": {self.thread_id.id: self}, "remote_addr": remote_addr}
         if not self._can_ask_renewal():
             return
         if not self._serves(self.thread_id._address_on_file(self.channel)):
@@ -40,14 +39,14 @@ class SecureLinkRenewal(models.Model):
                     "The contact asked for a new link, but the address has changed"
                 )
             )
-            log._log("renewal_refused", self.thread_id, detail="address", **details)
+            log._log("renewal_refused", self, remote_addr, detail="address")
             return
         key = str(self.thread_id.partner_id.id)
         if not self.env["secure.attempt"]._allow(RENEWAL_WINDOWS, key):
-            log._log("renewal_refused", self.thread_id, detail="limit", **details)
+            log._log("renewal_refused", self, remote_addr, detail="limit")
             return
         self._renew()
-        log._log("renewed", self.thread_id, **details)
+        log._log("renewed", self, remote_addr)
 
     def _renew(self, address=None):
         """Issue the next link and let its notification leave.

@@ -194,26 +194,20 @@ class SecurePage(models.AbstractModel):
     # -- receipts --------------------------------------------------------------
 
     @api.model
-    def _write_receipts(self, grant, messages, remote_addr):
-        """Seen dates, once, by the first view after the PIN: proof that somebody who
-        knew it had the messages before their eyes."""
-        seen = messages.filtered(
+    def _write_receipts(self, grant, before, remote_addr):
+        """Seen dates, once each, of what this view shows: proof that somebody who knew
+        the PIN had these messages before their eyes."""
+        shown = self._page_messages(grant.thread_id, before)[:MESSAGES_PER_PAGE]
+        seen = shown.filtered(
             lambda message: message.secure_direction == OUTBOUND
             and not message.secure_seen_date
         )
-        grant.receipts_pending = False
         if not seen:
             return
         seen._secure_write({"secure_seen_date": fields.Datetime.now()})
-        thread = grant.thread_id
+        log = self.env["secure.access.log"]
         for message in seen:
-            self.env["secure.access.log"]._log(
-                "read",
-                thread,
-                links={thread.id: grant.link_id},
-                remote_addr=remote_addr,
-                message_id=message.id,
-            )
+            log._log("read", grant.link_id, remote_addr, message_id=message.id)
 
 
 def _html_lang(code):

@@ -7,6 +7,7 @@ from . import (
     test_page,
     test_parallel,
     test_people,
+    test_screens,
     test_send,
     test_throttle,
     test_tools,

@@ -183,6 +183,50 @@ class TestLeaving(SecureCase):
             [sms] = [sms for sms in self._sms if sms["number"] == number]
             self.assertIn(url, sms["body"])
 
+    def kinds(self, row):
+        log = self.env["secure.access.log"].search([("thread_id", "=", row.thread.id)])
+        return log.sorted("id").mapped("kind")
+
+    def test_email_is_delivered_when_accepted_and_fails_when_it_comes_back(self):
+        row = self.send()
+        self.assertEqual(self.kinds(row), ["sent", "delivered"])
+        [notification_row] = row.message.sudo().notification_ids
+        quoted = f"returned: https://x.example/sm/{self.token}"
+        with self.leak_scan() as scan:
+            notification_row.write(
+                {"notification_status": "bounce", "failure_reason": quoted}
+            )
+            self.assertNoLeak(scan, self.token)
+        self.assertEqual(notification_row.notification_status, "bounce")
+        self.assertEqual(self.kinds(row), ["sent", "delivered", "failed"])
+
+    def test_sms_is_delivered_when_the_gateway_says_so(self):
+        row = self.send(channel="sms")
+        self.assertEqual(self.kinds(row), ["sent"])
+        tracker = self.env["sms.tracker"].search(
+            [("mail_notification_id.mail_message_id", "=", row.message.id)]
+        )
+        for _report in range(2):
+            tracker._action_update_from_sms_state("sent")
+        self.assertEqual(self.kinds(row), ["sent", "delivered"])
+
+    def test_a_worker_that_died_before_noting_is_caught_up_with(self):
+        [row] = self.queue()
+        self.mails_of([row]).state = "sent"
+        for _run in range(2):
+            self.env["secure.link"]._cron_settle()
+            self.assertEqual(self.kinds(row), ["sent", "delivered"])
+            self.assertTrue(row.link.sudo().left_at)
+
+    def test_sent_mails_are_purged_in_bulk(self):
+        row = self.send()
+        mail = self.mails_of([row])
+        mail.mail_message_id.date = fields.Datetime.now() - timedelta(days=8)
+        self.env["mail.mail"]._gc_secure_sent()
+        self.assertFalse(mail.exists())
+        self.assertTrue(row.message.exists())
+        self.assertEqual(row.message.sudo().notification_ids.notification_status, "sent")
+
 
 @tagged("post_install", "-at_install")
 class TestTextsOfCompany(SecureCase):

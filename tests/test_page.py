@@ -8,6 +8,7 @@ from odoo.tests import tagged
 
 from ..models.secure_grant import GRANT_ABSOLUTE, GRANT_IDLE
 from ..models.secure_link import RENEWAL_GRACE
+from ..models.secure_page import MESSAGES_PER_PAGE
 from ..tools import limits
 from .common import (
     CANARY,
@@ -368,6 +369,18 @@ class TestConversation(SecureCase):
         )
         self.assertEqual(len(log), 1)
         self.assertEqual(log.message_id, sent.message.id)
+
+    def test_receipts_for_what_was_shown_only(self):
+        """Messages on older pages count as read when their page is opened."""
+        sent = self.send()
+        values = {"thread": sent.thread, "body": "x", "direction": "inbound"}
+        self.env["secure.thread"]._send([dict(values) for _ in range(MESSAGES_PER_PAGE)])
+        self.visitor.open_gate(self.token)
+        self.assertFalse(sent.message.sudo().secure_seen_date)
+        [older] = set(re.findall(r'href="([^"]*[?]before=[0-9]+)', self.visitor.text))
+        self.visitor.get(older.replace("&amp;", "&"))
+        self.assertIn(CANARY, self.visitor.text)
+        self.assertTrue(sent.message.sudo().secure_seen_date)
 
     def test_queries_do_not_grow_with_messages(self):
         """A conversation of 1,000 messages opens with as many queries as one of 10."""
