@@ -8,7 +8,7 @@ from odoo.tools.mimetypes import guess_mimetype
 
 from odoo.addons.mail.tools.discuss import Store
 
-from ..tools import content, keyring
+from ..tools import content, keyring, own_code
 from ..tools.keyring import Place, Purpose, new_uid
 
 SEALED_MODELS = frozenset({"secure.thread", "secure.compose"})
@@ -55,12 +55,31 @@ class IrAttachment(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        for vals in vals_list:
+            self._check_enters_with_message(vals)
         vals_list = [self._sealed_values(vals) for vals in vals_list]
         if self.env.su or not any(vals.get("secure_uid") for vals in vals_list):
             return super().create(vals_list)
         self._check_create(vals_list)
         # sudo: the sealed columns are for nobody; what Odoo checks was checked above
         return super(IrAttachment, self.sudo()).create(vals_list).with_env(self.env)
+
+    @api.model
+    def _check_enters_with_message(self, vals):
+        """Only ``secure.thread._send`` puts files into a conversation."""
+        if vals.get("res_model") != "secure.thread" or own_code.is_own(self.env):
+            return
+        raise AccessError(self.env._("Files enter a conversation with a message only."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_secure(self):
+        """What was sent stays; what waits to be sent may go, with who uploaded it."""
+        if self.env.uid == api.SUPERUSER_ID:
+            return
+        if self._secure_among().filtered(
+            lambda file: file.res_model == "secure.thread"
+        ):
+            raise AccessError(self.env._("Files of conversations cannot be deleted."))
 
     @api.model
     def _check_create(self, vals_list):
@@ -147,18 +166,18 @@ class IrAttachment(models.Model):
         )
         threads = self.env["secure.thread"].browse(set(stored.mapped("res_id")))
         readable = set(threads._filtered_readable().ids)
-        return secure.filtered(
-            lambda file: file.res_id in readable
-            if file in stored
-            else not file.res_id and file.create_uid.id == self.env.uid
+        mine = (secure - stored).filtered(
+            lambda file: not file.res_id and file.create_uid.id == self.env.uid
         )
+        open_ = stored.filtered(lambda file: file.res_id in readable) | mine
+        # Alone, lest reading them fetches others into the cache that all share
+        return open_.with_prefetch()
 
     @api.depends("name", "mimetype")
     @api.depends_context("uid")
     def _compute_secure_display(self):
         """Real name and type of a sealed file for who may read it, else the stored."""
-        # Alone, lest opening them fetches others into the cache that all share
-        readable = self._origin.sudo(False)._secure_readable().with_prefetch()
+        readable = self._origin.sudo(False)._secure_readable()
         heads = {file.id: file._secure_head() for file in readable}
         for file in self:
             head = heads.get(file._origin.id, file)

@@ -3,7 +3,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
-from ..tools import content
+from ..tools import content, own_code
 from ..tools.keyring import Purpose, new_uid
 from .secure_draft import DIRECTIONS
 
@@ -28,13 +28,6 @@ PROTECTED_FIELDS = frozenset(
 """What nobody changes of a secure message once it is stored."""
 
 
-class _OwnCode:
-    """Only an object of this module: no RPC client can put it into a context."""
-
-
-_OWN_CODE = _OwnCode()
-
-
 class MailMessage(models.Model):
     """Messages of a secure conversation: sealed columns, a placeholder for the rest."""
 
@@ -51,30 +44,36 @@ class MailMessage(models.Model):
     @api.model
     def _secure_create(self, values_list):
         """Create messages that ``secure.thread._send`` has sealed."""
-        own = self.sudo().with_context(secure_own_code=_OWN_CODE)
+        own = self.sudo().with_context(**{own_code.KEY: own_code.OWN_CODE})
         return own.create(values_list).with_env(self.env)
 
     def _secure_write(self, values):
         """Change secure columns, from this module's own code."""
-        return self.sudo().with_context(secure_own_code=_OWN_CODE).write(values)
+        own = self.sudo().with_context(**{own_code.KEY: own_code.OWN_CODE})
+        return own.write(values)
 
     @api.model_create_multi
     def create(self, vals_list):
         """Seal what Odoo's own code posts in a conversation by other ways (tracking,
         activities, logs): before the INSERT, so that it never stands in clear."""
-        if not self._is_own_code():
+        if not own_code.is_own(self.env):
             vals_list = [self._sealed_values(vals) for vals in vals_list]
         return super().create(vals_list)
 
     def write(self, vals):
         """Refuse changes to secure messages: who was notified may write by RPC."""
-        if PROTECTED_FIELDS & vals.keys() and not self._is_own_code():
+        if PROTECTED_FIELDS & vals.keys() and not own_code.is_own(self.env):
             self.check_access("write")
             vals = self._without_unchanged(vals)
         return super().write(vals)
 
-    def _is_own_code(self):
-        return self.env.context.get("secure_own_code") is _OWN_CODE
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_secure(self):
+        """Nobody takes a message out of a conversation; withdrawing closes its links."""
+        if self.env.uid == api.SUPERUSER_ID:
+            return
+        if self.sudo().with_context(prefetch_fields=False).filtered("secure_uid"):
+            raise AccessError(self.env._("Secure messages cannot be deleted."))
 
     def _without_unchanged(self, vals):
         """``vals`` without what a secure message holds already.
@@ -150,13 +149,12 @@ class MailMessage(models.Model):
         wants_body = "body" in fields
         super()._to_store(store, fields, **kwargs)
         target = store.target
-        if (
-            not wants_body
-            or target.channel is not None
-            or target.subchannel is not None
-        ):
+        broadcast = target.channel is not None or target.subchannel is not None
+        readable = self.browse() if broadcast else self._secure_readable()
+        if not wants_body or not readable:
             return
-        readable = self._secure_readable()
+        if self.env["secure.keyring"]._status()["problem"]:
+            return
         clear = readable._secure_clear()
         for message in readable.filtered(lambda record: record.id in clear):
             text = clear[message.id]

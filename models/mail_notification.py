@@ -22,5 +22,7 @@ class MailNotification(models.Model):
     def _log_secure(self, kind, detail=False):
         """Write to the log of the conversations these notifications belong to."""
         messages = self.sudo().mail_message_id.filtered("secure_uid")
-        links = self.env["secure.link"].sudo().search([("message_id", "in", messages.ids)])
+        links = (
+            self.env["secure.link"].sudo().search([("message_id", "in", messages.ids)])
+        )
         self.env["secure.access.log"]._log(kind, links, detail=detail)

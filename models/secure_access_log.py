@@ -66,7 +66,8 @@ class SecureAccessLog(models.Model):
             "network": network.masked(remote_addr),
         }
         rows = [
-            {**common, **self._row_values(record), **details} for record in records.sudo()
+            {**common, **self._row_values(record), **details}
+            for record in records.sudo()
         ]
         return super(SecureAccessLog, self.sudo()).create(rows)
 

@@ -1,7 +1,7 @@
 import logging
 
 from odoo import api, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError
 from odoo.tools import config
 
 from ..tools import keyring
@@ -13,8 +13,11 @@ FINGERPRINTS_PARAMETER = "secure_messaging.key_fingerprints"
 """Which keys this database needs. Not secret: a fingerprint does not open anything."""
 
 
-class KeysUnavailable(UserError):
-    """Nothing can be sealed or opened; the text says what is missing."""
+class KeysUnavailable(AccessError):
+    """Nothing can be sealed or opened; the text says what is missing.
+
+    An ``AccessError``, because Odoo's upload route logs the file's name with any other.
+    """
 
 
 class SecureKeyring(models.AbstractModel):

@@ -303,9 +303,7 @@ class SecureLink(models.Model):
         if self.opened_at:
             return
         self.opened_at = fields.Datetime.now()
-        self.env["secure.access.log"]._log(
-            "opened", self, remote_addr=remote_addr
-        )
+        self.env["secure.access.log"]._log("opened", self, remote_addr=remote_addr)
 
     # -- ending --------------------------------------------------------------
 

@@ -16,6 +16,12 @@ class SecureThreadScreen(models.Model):
     has_links = fields.Boolean("Has Links to Withdraw", compute="_compute_has_links")
     document_name = fields.Char("About", compute="_compute_document_name")
 
+    key_problem = fields.Char(compute="_compute_key_problem")
+
+    def _compute_key_problem(self):
+        """Why nothing can be read or sent now, told on the form; else empty."""
+        self.key_problem = self.env["secure.keyring"]._status()["problem"]
+
     def _compute_current_pin_rule(self):
         for thread in self:
             thread.current_pin_rule = thread._effective_rule()

@@ -4,7 +4,7 @@ from collections import namedtuple
 
 from odoo import api, fields, models
 
-from ..tools import content
+from ..tools import content, own_code
 from ..tools import token as tokens
 from ..tools.keyring import Purpose, new_uid
 from .secure_draft import INBOUND, INTERNAL, OUTBOUND
@@ -199,7 +199,8 @@ class SecureThreadSend(models.Model):
 
         :return: list of ``ir.attachment`` records, one for each draft
         """
-        Attachment = self.env["ir.attachment"]
+        own = {own_code.KEY: own_code.OWN_CODE}
+        Attachment = self.env["ir.attachment"].with_context(**own)
         values_list, owners = [], []
         for index, draft in enumerate(drafts):
             pending = Attachment._secure_pending(draft["attachment_ids"])

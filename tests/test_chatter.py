@@ -115,6 +115,65 @@ class TestChatter(SecureCase):
         )
         self.assertFalse(self.thread.message_partner_ids.filtered("partner_share"))
 
+    def test_nothing_is_taken_out(self):
+        sent = self.send(attachments=[("a.txt", b"a")])
+        for record in (sent.message, sent.message.attachment_ids):
+            for user in (self.sender, self.manager, self.env.ref("base.user_admin")):
+                with self.subTest(record=record, user=user.login):
+                    with self.assertRaises(AccessError):
+                        record.with_user(user).unlink()
+                    with self.assertRaises(AccessError):
+                        record.with_user(user).sudo().unlink()
+
+    def test_files_enter_with_a_message_only(self):
+        values = {"name": "x", "raw": b"x", "res_model": "secure.thread"}
+        files = self.env["ir.attachment"].with_user(self.sender)
+        for env in (files, files.sudo(), files.with_context(secure_own_code=True)):
+            with self.assertRaises(AccessError):
+                env.create({**values, "res_id": self.thread.id})
+
+    def test_what_staff_may_change(self):
+        thread = self.thread.with_user(self.sender)
+        thread.write({"state": "closed", "channel": "sms", "participant_ids": False})
+        for values in (
+            {"pin_rule": "none"},
+            {"partner_id": self.other_contact.id},
+            {"company_id": self.company.id},
+            {"name": "x"},
+            {"staff_unread_count": 0},
+            {"active": False},
+            {"subject_sealed": "x"},
+        ):
+            with self.subTest(values=values), self.assertRaises(AccessError):
+                thread.write(values)
+
+    def test_odoos_composers_stay_out(self):
+        for model, values in (
+            (
+                "mail.compose.message",
+                {"model": "secure.thread", "res_ids": str(self.thread.ids)},
+            ),
+            ("sms.composer", {"res_model": "secure.thread", "res_id": self.thread.id}),
+        ):
+            with self.subTest(model=model), self.assertRaises(UserError):
+                self.env[model].with_user(self.sender).create(
+                    {**values, "body": CANARY}
+                )
+            with self.subTest(model=model, context=True), self.assertRaises(UserError):
+                context = {f"default_{key}": value for key, value in values.items()}
+                composer = self.env[model].with_user(self.sender)
+                composer.with_context(**context).create({"body": CANARY})
+        with self.assertRaises(UserError):
+            self.env["mail.scheduled.message"].with_user(self.sender).create(
+                {
+                    "model": "secure.thread",
+                    "res_id": self.thread.id,
+                    "author_id": self.sender.partner_id.id,
+                    "body": CANARY,
+                    "scheduled_date": "2030-01-01 10:00:00",
+                }
+            )
+
     def test_closed_roads(self):
         with self.assertRaises(UserError):
             self.thread.message_change_thread(self.contact)

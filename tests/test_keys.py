@@ -54,13 +54,14 @@ class TestKeys(SecureCase):
         with self.keys(b"o" * 32), self.assertLogs(KEYRING_LOG, "ERROR") as logs:
             for action in (
                 self.send,
-                lambda: sent.thread.with_user(self.sender).subject,
                 lambda: self.env["secure.link"]._find(self.token),
                 lambda: self.set_pin(self.contact),
                 lambda: sent.thread.with_user(self.sender).message_post(body=CANARY),
             ):
                 with self.assertRaisesRegex(KeysUnavailable, missing):
                     action()
+            self.assertFalse(sent.thread.with_user(self.sender).subject)
+            self.assertIn(missing, sent.thread.with_user(self.sender).key_problem)
         self.assertIn(missing, logs.output[0])
         self.assertEqual(self.env["mail.message"].search_count([]), count)
 

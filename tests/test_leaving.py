@@ -225,7 +225,9 @@ class TestLeaving(SecureCase):
         self.env["mail.mail"]._gc_secure_sent()
         self.assertFalse(mail.exists())
         self.assertTrue(row.message.exists())
-        self.assertEqual(row.message.sudo().notification_ids.notification_status, "sent")
+        self.assertEqual(
+            row.message.sudo().notification_ids.notification_status, "sent"
+        )
 
 
 @tagged("post_install", "-at_install")

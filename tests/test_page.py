@@ -374,7 +374,9 @@ class TestConversation(SecureCase):
         """Messages on older pages count as read when their page is opened."""
         sent = self.send()
         values = {"thread": sent.thread, "body": "x", "direction": "inbound"}
-        self.env["secure.thread"]._send([dict(values) for _ in range(MESSAGES_PER_PAGE)])
+        self.env["secure.thread"]._send(
+            [dict(values) for _ in range(MESSAGES_PER_PAGE)]
+        )
         self.visitor.open_gate(self.token)
         self.assertFalse(sent.message.sudo().secure_seen_date)
         [older] = set(re.findall(r'href="([^"]*[?]before=[0-9]+)', self.visitor.text))

@@ -5,6 +5,7 @@ from . import (
     log_filter,
     network,
     notification,
+    own_code,
     pin_policy,
     token,
 )
