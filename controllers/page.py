@@ -19,18 +19,23 @@ GATE = "/sm/<string:token>"
 DOOR = "/sm/c/<string:handle>"
 
 
-def page_route(path, method, **options):
-    """A route of the page: no session, no website layer, no Odoo form token (ours is
-    bound to the link or grant, and works in a browser that never had a session)."""
+def page_route(path, method, readonly=False, **options):
+    """A route of the page: no user, no session, no website layer, no Odoo form token
+    (ours is bound to the link or grant, and works in a browser without a session).
+
+    ``auth="none"`` because it makes no difference who is logged in to Odoo: the token
+    or the grant is all the page goes by.
+    """
     route = http.route(
         path,
         type="http",
-        auth="public",
+        auth="none",
         methods=[method],
         website=False,
         sitemap=False,
         csrf=False,
         save_session=False,
+        readonly=readonly,
         **options,
     )
 
@@ -50,9 +55,10 @@ def page_route(path, method, **options):
 class SecurePage(PageAnswers, http.Controller):
     # -- the gate: with a token ------------------------------------------------
 
-    @page_route(GATE, "GET")
+    @page_route(GATE, "GET", readonly=True)
     def gate(self, token):
-        """Show the gate. Changes nothing: scanners and previews come here too."""
+        """Show the gate. Changes nothing, and PostgreSQL sees to it: scanners and
+        previews come here too."""
         link = self._link(token)
         closed = self._closed_gate(link, token)
         return closed or self._gate_page(link, self._gate_path(token))

@@ -69,7 +69,7 @@ class MailMessage(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_secure(self):
-        """Nobody takes a message out of a conversation; withdrawing closes its links."""
+        """Nobody takes a message out of a conversation; withdrawing closes it."""
         if self.env.uid == api.SUPERUSER_ID:
             return
         if self.sudo().with_context(prefetch_fields=False).filtered("secure_uid"):

@@ -2,7 +2,7 @@ from odoo import models
 
 
 class MailNotification(models.Model):
-    """Statuses stay Odoo's; the log learns from them what happened after the leaving."""
+    """Statuses stay Odoo's; the log learns from them what became of the sending."""
 
     _inherit = "mail.notification"
 

@@ -35,19 +35,3 @@ class SecureClosedRoad(models.AbstractModel):
                     "“Log note”: this form would keep your text in clear."
                 )
             )
-
-
-class MailComposeMessage(models.TransientModel):
-    _name = "mail.compose.message"
-    _inherit = ["mail.compose.message", "secure.closed.road"]
-
-
-class MailScheduledMessage(models.Model):
-    _name = "mail.scheduled.message"
-    _inherit = ["mail.scheduled.message", "secure.closed.road"]
-
-
-class SmsComposer(models.TransientModel):
-    _name = "sms.composer"
-    _inherit = ["sms.composer", "secure.closed.road"]
-    _secure_model_field = "res_model"

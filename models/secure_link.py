@@ -16,7 +16,6 @@ EXPIRY_HOURS = [
 DEFAULT_EXPIRY_HOURS = "24"
 RENEWAL_GRACE = timedelta(days=90)
 """How long after its expiry a link can still ask for a new one."""
-SETTLE_BATCH = 1000
 GATE_FIELDS = {
     "secure.link": [
         "address",
@@ -164,87 +163,6 @@ class SecureLink(models.Model):
             [self.ids, self.ids],
         )
         self.env["secure.link"].invalidate_model(["expires_at"])
-
-    # -- leaving -------------------------------------------------------------
-
-    def _prepare_leaving(self):
-        """Let the validity of links start now, as their notifications leave.
-
-        Written before the notifications go, in one statement: if the worker dies
-        after, they are sent again and the same tokens still work.
-        """
-        self.flush_model()
-        self.env.cr.execute(
-            """UPDATE secure_link
-                  SET expires_at = %s + duration * INTERVAL '1 hour'
-                WHERE id = ANY(%s) AND left_at IS NULL""",
-            [fields.Datetime.now(), self.ids],
-        )
-        self.invalidate_recordset(["expires_at"])
-
-    def _mark_left(self):
-        """Note that notifications have left: log it, retire what they renew.
-
-        An email that left was accepted by the mail server: that is all that is known of
-        its delivery until it comes back. An SMS waits for the gateway's report.
-        """
-        fresh = self.filtered(lambda link: not link.left_at)
-        if not fresh:
-            return
-        fresh.write({"left_at": fields.Datetime.now()})
-        for renewal in fresh.filtered("renewal_of_id"):
-            renewal._replace_others()
-        log = self.env["secure.access.log"]
-        log._log("sent", fresh)
-        emails = fresh.filtered(lambda link: link.channel == "email")
-        log._log("delivered", emails, detail="accepted")
-
-    @api.model
-    def _cron_settle(self):
-        """Note what left although its worker died before it could say so.
-
-        Can be run twice, killed, and run beside a sending worker: a link that is marked
-        is not marked again, and one that another transaction marks just now is left.
-        """
-        unmarked = [
-            ("secure_link_id.left_at", "=", False),
-            ("secure_link_id.revoked_at", "=", False),
-        ]
-        mails = self.env["mail.mail"].sudo()
-        sms = self.env["sms.sms"].sudo()
-        links = mails.search([*unmarked, ("state", "=", "sent")], limit=SETTLE_BATCH)
-        links = links.secure_link_id
-        left = [*unmarked, ("state", "in", ("process", "pending", "sent"))]
-        links |= sms.search(left, limit=SETTLE_BATCH).secure_link_id
-        links.try_lock_for_update()._mark_left()
-
-    def _mark_failed(self):
-        self.env["secure.access.log"]._log("failed", self)
-
-    def _replace_others(self):
-        others = self.search(
-            [
-                ("thread_id", "=", self.thread_id.id),
-                ("id", "<", self.id),
-                ("replaced_by_id", "=", False),
-            ]
-        )
-        others.write({"replaced_by_id": self.id})
-
-    def _urls(self):
-        """The clear address of each link, derived now.
-
-        :return: dict of str by link id. Only for what is about to leave
-        """
-        ring = self.env["secure.keyring"]._ring()
-        urls = {}
-        for link in self.sudo():
-            token = tokens.derive(ring, *link._token_parts())
-            urls[link.id] = f"{link.thread_id.get_base_url()}/sm/{token}"
-        return urls
-
-    def _token_parts(self):
-        return self.public_id, self.nonce, self.thread_id.secure_uid, self.fingerprint
 
     # -- checking ------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """How this module's own code is told from a caller's: by an object, in the context.
 
-Clients choose the context of their calls, so a key alone proves nothing. JSON cannot name
-an object of this process, so this one does.
+Clients choose the context of their calls, so a key alone proves nothing. JSON cannot
+name an object of this process, so this one does.
 """
 
 KEY = "secure_own_code"

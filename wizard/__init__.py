@@ -1,1 +1,6 @@
-from . import secure_compose, secure_pin_wizard
+from . import (
+    mail_compose_message,
+    secure_compose,
+    secure_pin_wizard,
+    sms_composer,
+)
