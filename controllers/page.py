@@ -1,19 +1,15 @@
 """The public page. Every ``sudo`` here follows a token or a grant that was checked."""
 
 import functools
-import logging
 import re
 
 from odoo import fields, http
 from odoo.exceptions import UserError
 from odoo.http import request
 
-from ..models.secure_draft import INBOUND
 from ..models.secure_keyring import KeysUnavailable
-from ..tools import content, limits
+from ..tools import limits
 from .page_answers import COOKIE, PageAnswers
-
-_logger = logging.getLogger(__name__)
 
 GATE = "/sm/<string:token>"
 DOOR = "/sm/c/<string:handle>"
@@ -92,9 +88,12 @@ class SecurePage(PageAnswers, http.Controller):
         if not grant._holds():
             return self._closed_door(grant)
         before = int(before) if re.fullmatch("[0-9]{1,9}", str(before)) else 0
-        self._pages()._write_receipts(grant, before, self._remote_addr())
+        messages = self._pages()._page_messages(grant.thread_id, before)
+        self._pages()._write_receipts(grant, messages, self._remote_addr())
         grant._touch()
-        return self._conversation_page(grant, before=before, draft=grant._draft())
+        return self._conversation_page(
+            grant, messages=messages, before=before, draft=grant._draft()
+        )
 
     @page_route(DOOR, "POST", max_content_length=limits.REQUEST_MAX_BYTES)
     def reply(self, handle, **form):
@@ -111,13 +110,17 @@ class SecurePage(PageAnswers, http.Controller):
             return self._see_other(self._door_path(grant))
         files = request.httprequest.files.getlist("files")
         files = [(file.filename, file.read()) for file in files if file.filename]
+        key = form.get("reply_key")
+        if not key:
+            return self._state_page("form_expired", grant.link_id, 400)
         try:
-            if grant._claim_reply(form.get("reply_key")):
-                self._store_reply(grant, text, files)
+            # A refusal undoes the claim: the corrected form may be sent
+            with grant.env.cr.savepoint():
+                if grant._claim_reply(key):
+                    grant._take_reply(text, files, self._remote_addr())
         except KeysUnavailable:
             raise
         except UserError as refusal:
-            grant._claim_reply("refused")
             return self._conversation_page(
                 grant, status=422, draft=text, error=str(refusal)
             )
@@ -153,6 +156,9 @@ class SecurePage(PageAnswers, http.Controller):
         response = self._see_other(f"/sm/c/{handle}")
         if grant and not self._refused_form(grant, form):
             grant._end()
+            self._env()["secure.access.log"]._log(
+                "left", grant.link_id, self._remote_addr()
+            )
             response.delete_cookie(COOKIE, path=self._door_path(grant))
         return response
 
@@ -162,8 +168,7 @@ class SecurePage(PageAnswers, http.Controller):
         grant = self._grant(handle)
         if not grant._holds():
             return self._closed_door(grant)
-        thread = grant.thread_id
-        file = thread._page_file(uid)
+        file = self._pages()._page_file(grant.thread_id, uid)
         if not file:
             return self._unknown()
         grant._touch()
@@ -176,40 +181,24 @@ class SecurePage(PageAnswers, http.Controller):
     def _try_to_open(self, link, action, form, grant=None):
         """The PIN, or the button where none is asked, for a live link."""
         remote_addr = self._remote_addr()
-        thread = link.thread_id
-        log = self._env()["secure.access.log"]
         draft = form.get("draft") or ""
         link._note_opened(remote_addr)
-        if thread._effective_rule() != "none":
+        if link.thread_id._effective_rule() != "none":
             pins = self._env()["secure.pin"]
-            result, reason = pins._try(link, form.get("pin"), remote_addr)
-            if result == "locked":
-                return self._locked(link, reason)
-            if result == "wrong":
-                log._log("pin_refused", link, remote_addr)
-                _logger.info("PIN check: FAIL for conversation %s", thread.name)
-                if reason:
-                    return self._newly_locked(link, reason, remote_addr)
+            result, lock = pins._try(link, form.get("pin"), remote_addr)
+            if lock:
+                return self._locked(link, lock)
+            if result != "right":
                 error = link.env._("This PIN is not right. Please try again.")
                 return self._gate_page(
                     link, action, status=403, error=error, draft=draft, grant=grant
                 )
-            log._log("pin_accepted", link, remote_addr)
-            _logger.info("PIN check: SUCCESS for conversation %s", thread.name)
         opened, secret = self._env()["secure.grant"]._open(link)
         opened._keep_draft(draft)
         path = self._door_path(opened)
         response = self._see_other(path)
         self._set_cookie(response, COOKIE, secret, path)
         return response
-
-    def _newly_locked(self, link, reason, remote_addr):
-        thread = link.thread_id
-        log = self._env()["secure.access.log"]
-        log._log("locked", link, remote_addr, detail=reason[0])
-        _logger.warning("PIN check: LOCKED for conversation %s", thread.name)
-        thread._remind_responsible(link.env._("Locked after too many wrong PINs"))
-        return self._locked(link, reason)
 
     def _locked(self, link, reason):
         _kind, until = reason
@@ -219,27 +208,3 @@ class SecurePage(PageAnswers, http.Controller):
                 1, -(-int((until - fields.Datetime.now()).total_seconds()) // 60)
             )
         return self._state_page("locked", link, 429, minutes=minutes)
-
-    # -- replying ----------------------------------------------------------------
-
-    def _store_reply(self, grant, text, files):
-        """Into the conversation, as the system user: the public user would become the
-        creator, and every visitor with it a reader."""
-        thread = grant.thread_id
-        [sent] = thread._send(
-            [
-                {
-                    "thread": thread,
-                    "direction": INBOUND,
-                    "author": thread.partner_id,
-                    "body": content.clean_client_text(text),
-                    "attachments": files,
-                }
-            ]
-        )
-        grant._keep_draft("")
-        grant._touch()
-        self._env()["secure.access.log"]._log(
-            "replied", grant.link_id, self._remote_addr(), message_id=sent.message.id
-        )
-        thread._tell_responsible(sent.message)

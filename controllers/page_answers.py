@@ -47,11 +47,19 @@ class PageAnswers:
         return self._env()["secure.page"]
 
     def _link(self, token):
-        return self._env()["secure.link"]._find(token)
+        return self._in_language(self._env()["secure.link"]._find(token))
 
     def _grant(self, handle):
         secret = request.httprequest.cookies.get(COOKIE)
-        return self._env()["secure.grant"]._find(handle, secret)
+        return self._in_language(self._env()["secure.grant"]._find(handle, secret))
+
+    def _in_language(self, record):
+        """From here on the contact is spoken to in their own language, else the
+        visitor in the browser's."""
+        wanted = record.thread_id.partner_id.lang or request.env.context.get("lang")
+        lang = self._env()["secure.page"]._lang_code(wanted)
+        request.update_context(lang=lang)
+        return record.with_context(lang=lang)
 
     def _remote_addr(self):
         return request.httprequest.remote_addr
@@ -100,14 +108,12 @@ class PageAnswers:
     def _closed_door(self, grant, draft=""):
         """The PIN again for a browser that was inside; else a word on how to get in."""
         link = grant.link_id
-        if not grant or link._state() != "live":
-            return (
-                self._closed_gate(link)
-                if grant
-                else self._state_page("closed", link, 403)
-            )
+        if not grant:
+            return self._state_page("closed", link, 403)
         action = self._door_path(grant) + "/open"
-        return self._gate_page(link, action, grant=grant, draft=draft or grant._draft())
+        draft = draft or grant._draft()
+        closed = self._closed_gate(link)
+        return closed or self._gate_page(link, action, grant=grant, draft=draft)
 
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)
@@ -117,7 +123,6 @@ class PageAnswers:
         rule = thread._effective_rule()
         html = self._pages()._gate(
             thread.company_id,
-            thread.partner_id.lang,
             action=action,
             form_token=(grant or link)._form_token(),
             asks_pin=rule != "none",
@@ -128,11 +133,9 @@ class PageAnswers:
         return self._respond(html, status)
 
     def _state_page(self, state, link, status, **values):
-        thread = link.thread_id
-        lang = thread.partner_id.lang or request.env.context.get("lang")
         if link:
             values.update(form_token=link._form_token(), channel=link.channel)
-        html = self._pages()._state(state, thread.company_id, lang, **values)
+        html = self._pages()._state(state, link.thread_id.company_id, **values)
         return self._respond(html, status)
 
     def _conversation_page(self, grant, status=200, **values):

@@ -24,6 +24,8 @@ FROZEN_FIELDS = frozenset(
         "name",
         "public",
         "raw",
+        "res_id",
+        "res_model",
         "secure_mimetype",
         "secure_name",
         "secure_uid",
@@ -96,10 +98,7 @@ class IrAttachment(models.Model):
         """Keep sealed files as they are, and inside."""
         self.check_access("write")
         secure = self._secure_among()
-        if secure and (
-            FROZEN_FIELDS & vals.keys()
-            or vals.get("res_model", "secure.thread") not in SEALED_MODELS
-        ):
+        if secure and FROZEN_FIELDS & vals.keys():
             raise AccessError(self.env._("Files of conversations cannot be changed."))
         if vals.get("res_model") in SEALED_MODELS and secure != self.sudo():
             raise AccessError(

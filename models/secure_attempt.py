@@ -144,10 +144,17 @@ class SecureAttempt(models.Model):
         )
 
     @api.model
-    def _is_dead(self, link):
-        """Whether too many wrong PINs have ended a link for good."""
-        row = self._read_counters([("link", str(link.id))]).get("link")
-        return bool(row) and row["total"] >= WRONG_PINS_KILL_LINK
+    def _dead(self, links):
+        """Those that too many wrong PINs have ended for good."""
+        self.env.cr.execute(
+            SQL(
+                """SELECT key FROM secure_attempt
+                    WHERE kind = 'link' AND key = ANY(%s) AND total >= %s""",
+                [str(link_id) for link_id in links.ids],
+                WRONG_PINS_KILL_LINK,
+            )
+        )
+        return links.browse(int(key) for (key,) in self.env.cr.fetchall())
 
     # -- counters --------------------------------------------------------------
 

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
+from ..tools import content
 from ..tools import token as tokens
 from ..tools.keyring import Purpose, new_uid
+from .secure_draft import INBOUND
 
 GRANT_IDLE = timedelta(minutes=30)
 GRANT_ABSOLUTE = timedelta(hours=12)
@@ -125,6 +127,32 @@ class SecureGrant(models.Model):
             return False
         self.sudo().write({"last_reply_key": key})
         return True
+
+    def _take_reply(self, text, files, remote_addr):
+        """Put an answer into the conversation. As the system user: the public user
+        would become its creator, and every visitor with it a reader.
+
+        :param str text: plain, as typed
+        :param list files: (name, bytes)
+        """
+        thread = self.thread_id
+        [sent] = thread._send(
+            [
+                {
+                    "thread": thread,
+                    "direction": INBOUND,
+                    "author": thread.partner_id,
+                    "body": content.clean_client_text(text),
+                    "attachments": files,
+                }
+            ]
+        )
+        self._keep_draft("")
+        self._touch()
+        self.env["secure.access.log"]._log(
+            "replied", self.link_id, remote_addr, message_ids=sent.message.ids
+        )
+        thread._tell_responsible(sent.message)
 
     def _keep_draft(self, text):
         place = (self._name, self.secure_uid, "draft")

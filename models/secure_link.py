@@ -100,11 +100,15 @@ class SecureLink(models.Model):
     _public_id_unique = models.UniqueIndex("(public_id)")
 
     def _compute_state(self):
+        dead = self.env["secure.attempt"]._dead(self)
         for link in self:
-            link.state = link._state()
+            link.state = link._state(dead)
 
-    def _state(self):
+    def _state(self, dead=None):
         """What happened to the link; the first that applies.
+
+        :param dead: of these and others, those that wrong PINs have ended; asked for
+            when it is not given
 
         A link dies for good after too many wrong PINs; that it is told as ``locked``
         like one that will open again is no secret to anyone.
@@ -120,7 +124,9 @@ class SecureLink(models.Model):
             return "revoked"
         if self.replaced_by_id:
             return "replaced"
-        if self.env["secure.attempt"]._is_dead(self):
+        if dead is None:
+            dead = self.env["secure.attempt"]._dead(self)
+        if self in dead:
             return "locked"
         return "live"
 

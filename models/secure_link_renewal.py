@@ -34,11 +34,7 @@ class SecureLinkRenewal(models.Model):
         if not self._can_ask_renewal():
             return
         if not self._serves(self.thread_id._address_on_file(self.channel)):
-            self.thread_id._remind_responsible(
-                self.env._(
-                    "The contact asked for a new link, but the address has changed"
-                )
-            )
+            self.thread_id._remind_responsible("address")
             log._log("renewal_refused", self, remote_addr, detail="address")
             return
         key = str(self.thread_id.partner_id.id)
@@ -55,15 +51,16 @@ class SecureLinkRenewal(models.Model):
         :return: the new ``secure.link``; it replaces all others once it has left
         """
         self.ensure_one()
-        thread = self.thread_id
+        user = self.thread_id._answering_user()
+        thread = self.thread_id.with_context(lang=user.lang)
         draft = self.env["secure.draft"]._complete(
             {
                 "thread": thread,
                 "direction": INTERNAL,
                 "channel": self.channel,
-                "body": self.env._("A new link was sent."),
-                "sender": thread.responsible_id,
-                "author": thread.responsible_id.partner_id,
+                "body": thread.env._("A new link was sent."),
+                "sender": user,
+                "author": user.partner_id,
             }
         )
         notification = self.env["secure.notification"]

@@ -1,10 +1,14 @@
 import hashlib
+import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.tools.mail import email_normalize
 
 from ..tools.keyring import Purpose
+from .secure_keyring import KeysUnavailable
+
+_logger = logging.getLogger(__name__)
 
 ANSWER_INTERVAL = timedelta(days=1)
 """One pointer to the link a day for each sender: two machines never talk for long."""
@@ -42,7 +46,14 @@ class SecureMailAnswer(models.Model):
         :param parent: the ``mail.message`` answered to
         """
         sender = email_normalize(message_dict.get("email_from") or "")
-        if not sender or self._is_automatic(message) or not self._claim(sender):
+        if not sender or self._is_automatic(message):
+            return
+        try:
+            if not self._claim(sender):
+                return
+        except KeysUnavailable:
+            # Nothing raises in the gateway: the mail would be lost or come back
+            _logger.warning("An email to a secure notification was not answered")
             return
         company = parent.record_company_id or self.env.company
         partner = (

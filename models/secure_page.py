@@ -22,12 +22,12 @@ class SecurePage(models.AbstractModel):
     _description = "Secure Messaging Page"
 
     @api.model
-    def _gate(self, company, lang, **values):
+    def _gate(self, company, **values):
         title = self.env._("Secure message")
-        return self._render("page_gate", company, lang, {"title": title, **values})
+        return self._render("page_gate", company, {"title": title, **values})
 
     @api.model
-    def _state(self, state, company, lang, **values):
+    def _state(self, state, company, **values):
         defaults = {
             "minutes": 0,
             "renew_action": "",
@@ -38,25 +38,24 @@ class SecurePage(models.AbstractModel):
         return self._render(
             "page_state",
             company,
-            lang,
             {"title": title, "state": state, **defaults, **values},
         )
 
     @api.model
-    def _conversation(self, grant, address, before=0, **values):
+    def _conversation(self, grant, address, before=0, messages=None, **values):
         """The conversation of a grant that holds.
 
         :param str address: path of this grant's page
         :param int before: id of the message the page ends before; 0 for the newest
+        :param messages: what :meth:`_page_messages` gave, when it was asked already
         """
         thread = grant.thread_id
-        lang = thread.partner_id.lang
-        messages = self._page_messages(thread, before)
+        if messages is None:
+            messages = self._page_messages(thread, before)
         subject = thread._open_subject() or self.env._("Secure message")
         return self._render(
             "page_conversation",
             thread.company_id,
-            lang,
             {
                 "title": self.env._("Secure message"),
                 "subject": subject,
@@ -80,7 +79,6 @@ class SecurePage(models.AbstractModel):
                 "idle_seconds": grant._seconds_left(),
                 "stay_action": f"{address}/stay",
                 "leave_action": f"{address}/leave",
-                "can_reply": True,
                 **values,
             },
         )
@@ -105,6 +103,22 @@ class SecurePage(models.AbstractModel):
         )
 
     @api.model
+    def _page_file(self, thread, uid):
+        """A file by its random name, if it hangs on a message of this conversation that
+        the contact may see."""
+        # sudo: for the holder of this thread's grant, checked by the controller
+        message = self.env["mail.message"].sudo().search(
+            [
+                ("model", "=", "secure.thread"),
+                ("res_id", "=", thread.id),
+                ("secure_direction", "in", (OUTBOUND, INBOUND)),
+                ("attachment_ids.secure_uid", "=", uid),
+            ],
+            limit=1,
+        )
+        return message.attachment_ids.filtered(lambda file: file.secure_uid == uid)
+
+    @api.model
     def _older_url(self, messages, address):
         if len(messages) <= MESSAGES_PER_PAGE:
             return ""
@@ -113,7 +127,6 @@ class SecurePage(models.AbstractModel):
     @api.model
     def _message_rows(self, messages, thread, address):
         clear = messages._secure_clear()
-        lang = thread.partner_id.lang
         return [
             {
                 "id": message.id,
@@ -121,7 +134,7 @@ class SecurePage(models.AbstractModel):
                 "author": message.author_id.name or thread.company_id.name,
                 "body": content.for_page(clear[message.id]["body"]),
                 "date_iso": message.date.isoformat() + "Z",
-                "date_text": self._date_text(message.date, thread, lang),
+                "date_text": self._date_text(message.date, thread),
                 "files": [
                     self._file_row(file, address) for file in message.attachment_ids
                 ],
@@ -130,14 +143,14 @@ class SecurePage(models.AbstractModel):
         ]
 
     @api.model
-    def _date_text(self, date, thread, lang):
+    def _date_text(self, date, thread):
         zone = thread.partner_id.tz or thread.company_id.partner_id.tz or "UTC"
         return format_datetime(
             self.env,
             date,
             tz=zone,
             dt_format="short",
-            lang_code=self._lang_code(lang),
+            lang_code=self.env.lang,
         )
 
     @api.model
@@ -152,8 +165,9 @@ class SecurePage(models.AbstractModel):
     # -- rendering -------------------------------------------------------------
 
     @api.model
-    def _render(self, template, company, lang, values):
-        code = self._lang_code(lang)
+    def _render(self, template, company, values):
+        """One screen, in the environment's language."""
+        code = self._lang_code(self.env.lang)
         direction = self.env["res.lang"]._get_data(code=code).direction or "ltr"
         common = {
             "lang": _html_lang(code),
@@ -175,8 +189,7 @@ class SecurePage(models.AbstractModel):
     @api.model
     def _lang_code(self, lang):
         """An installed language: the wanted one, else the system's."""
-        known = self.env["res.lang"]._get_data(code=lang or "")
-        return known.code or self.env.lang or "en_US"
+        return self.env["res.lang"]._get_data(code=lang or "").code or "en_US"
 
     @api.model
     def _company_values(self, company):
@@ -194,20 +207,22 @@ class SecurePage(models.AbstractModel):
     # -- receipts --------------------------------------------------------------
 
     @api.model
-    def _write_receipts(self, grant, before, remote_addr):
-        """Seen dates, once each, of what this view shows: proof that somebody who knew
-        the PIN had these messages before their eyes."""
-        shown = self._page_messages(grant.thread_id, before)[:MESSAGES_PER_PAGE]
-        seen = shown.filtered(
+    def _write_receipts(self, grant, messages, remote_addr):
+        """Seen dates, once each, of what a view shows: proof that somebody who knew
+        the PIN had these messages before their eyes.
+
+        :param messages: what :meth:`_page_messages` gave
+        """
+        seen = messages[:MESSAGES_PER_PAGE].filtered(
             lambda message: message.secure_direction == OUTBOUND
             and not message.secure_seen_date
         )
         if not seen:
             return
         seen._secure_write({"secure_seen_date": fields.Datetime.now()})
-        log = self.env["secure.access.log"]
-        for message in seen:
-            log._log("read", grant.link_id, remote_addr, message_id=message.id)
+        self.env["secure.access.log"]._log(
+            "read", grant.link_id, remote_addr, message_ids=seen.ids
+        )
 
 
 def _html_lang(code):

@@ -1,10 +1,12 @@
+import logging
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..tools import pin_policy
 from ..tools.keyring import Purpose, new_uid
 
-OWNERS = ("company_id", "partner_id", "thread_id")
+_logger = logging.getLogger(__name__)
 
 
 class SecurePin(models.Model):
@@ -72,7 +74,17 @@ class SecurePin(models.Model):
             )
         if owner._name == "res.partner":
             self.env["secure.attempt"]._forgive(owner)
+        self._note_change(owner)
         return found
+
+    @api.model
+    def _note_change(self, owner):
+        """Log a contact's new PIN in each of their conversations."""
+        if owner._name == "res.partner":
+            # sudo: the log covers conversations the current user does not see
+            threads = self.env["secure.thread"].sudo()
+            threads = threads.search([("partner_id", "=", owner.id)])
+            self.env["secure.access.log"]._log("pin_set", threads)
 
     @api.model
     def _generate(self, owner):
@@ -87,6 +99,7 @@ class SecurePin(models.Model):
     @api.model
     def _clear(self, owner):
         self._of(owner).unlink()
+        self._note_change(owner)
 
     @api.model
     def _validated(self, owner, pin):
@@ -133,6 +146,32 @@ class SecurePin(models.Model):
     # -- checking --------------------------------------------------------------
 
     @api.model
+    def _for(self, thread):
+        """What is asked at a conversation's gate.
+
+        :return: (rule, ``secure.pin``): the conversation's rule, or ``contact`` where
+            that is stricter and the contact has a PIN by now; the PIN is empty when
+            none is asked, or when the one that is asked was removed: then nothing opens
+        """
+        thread = thread.sudo()
+        pins = self.sudo().search(
+            [
+                "|",
+                "|",
+                ("thread_id", "=", thread.id),
+                ("partner_id", "=", thread.partner_id.id),
+                ("company_id", "=", thread.company_id.id),
+            ]
+        )
+        rule = thread.pin_rule
+        if rule in ("none", "default") and pins.partner_id:
+            rule = "contact"
+        if rule == "none":
+            return rule, self.sudo().browse()
+        owner = {"default": "company_id", "contact": "partner_id", "message": "thread_id"}
+        return rule, pins.filtered(owner[rule])
+
+    @api.model
     def _try(self, link, pin, remote_addr):
         """Check a PIN typed for a link, within the limits.
 
@@ -142,8 +181,8 @@ class SecurePin(models.Model):
         :param link: one genuine, live ``secure.link``
         :param str pin: as typed
         :param str remote_addr: the visitor's network address
-        :return: ("right", None), ("wrong", None), ("locked", (kind, until)); with
-            ("wrong", (kind, until)) this failure was the one that locked
+        :return: (outcome, lock): ``right``, ``wrong`` or ``locked``; the lock is
+            (kind, until) when there is one, made by this very try if it was wrong
         """
         attempts = self.env["secure.attempt"]
         subject = attempts._subject(link, remote_addr)
@@ -152,22 +191,38 @@ class SecurePin(models.Model):
             found, made = attempts._charge(subject)
         if found:
             return "locked", found
-        if self._matches(link.thread_id, pin):
+        right = self._matches(link.thread_id, pin)
+        if right:
             attempts._refund(subject)
-            return "right", None
-        return "wrong", made or None
+        self._note_try(link, right, made, remote_addr)
+        return ("right", None) if right else ("wrong", made or None)
 
     @api.model
     def _matches(self, thread, pin):
-        expected = thread._effective_pin()
+        _rule, expected = self._for(thread)
         if not expected:
             return False
         place = (self._name, expected.secure_uid, "hash_sealed")
-        hashed = self.env["secure.keyring"]._open(
-            Purpose.PINS, place, expected.hash_sealed
-        )
+        keyring = self.env["secure.keyring"]
+        hashed = keyring._open(Purpose.PINS, place, expected.hash_sealed)
         digits = pin_policy.normalize(pin)
-        return pin_policy.verify(digits, hashed)
+        right = pin_policy.verify(digits, hashed)
+        if right and pin_policy.needs_rehash(hashed):
+            fresh = pin_policy.hash_pin(digits)
+            expected.hash_sealed = keyring._seal(Purpose.PINS, place, fresh)
+        return right
+
+    @api.model
+    def _note_try(self, link, right, made, remote_addr):
+        """One row for each try, and one to-do for each lock, not for each try in it."""
+        log, name = self.env["secure.access.log"], link.thread_id.name
+        log._log("pin_accepted" if right else "pin_refused", link, remote_addr)
+        _logger.info("PIN check: %s for %s", "SUCCESS" if right else "FAIL", name)
+        if right or not made:
+            return
+        log._log("locked", link, remote_addr, detail=made[0])
+        _logger.warning("PIN check: LOCKED for %s", name)
+        link.thread_id._remind_responsible("locked")
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -75,6 +75,7 @@ class SecureThread(models.Model):
     def create(self, vals_list):
         if not self.env.su:
             raise AccessError(self.env._("Conversations start with a secure message."))
+        vals_list = [dict(vals) for vals in vals_list]
         for company_id, group in groupby(vals_list, lambda vals: vals["company_id"]):
             references = self._next_references(company_id, len(group))
             for vals, reference in zip(group, references, strict=True):
@@ -163,29 +164,12 @@ class SecureThread(models.Model):
     def _effective_rule(self):
         """The rule that holds now: the thread's, or stricter since the contact got a
         PIN of their own."""
-        self.ensure_one()
-        thread = self.sudo()
-        if thread.pin_rule in ("none", "default"):
-            if self.env["secure.pin"]._of(thread.partner_id):
-                return "contact"
-        return thread.pin_rule
-
-    def _effective_pin(self):
-        """The ``secure.pin`` that opens this conversation; empty when none does."""
-        thread = self.sudo()
-        owner = {
-            "none": None,
-            "default": thread.company_id,
-            "contact": thread.partner_id,
-            "message": thread,
-        }[self._effective_rule()]
-        pins = self.env["secure.pin"]
-        return pins._of(owner) if owner else pins
+        return self.env["secure.pin"]._for(self)[0]
 
     def _pin_state(self):
         """Rule and generation, as text: when it changes, open doors close."""
-        pin = self._effective_pin()
-        return f"{self._effective_rule()}:{pin.id or 0}:{pin.generation or 0}"
+        rule, pin = self.env["secure.pin"]._for(self)
+        return f"{rule}:{pin.id or 0}:{pin.generation or 0}"
 
     def _tighten(self, rule):
         """Raise the PIN rule of threads to ``rule``, never lower it."""
@@ -199,51 +183,42 @@ class SecureThread(models.Model):
     def _address_on_file(self, channel):
         return self.sudo().partner_id._secure_address(channel)
 
-    def _page_file(self, uid):
-        """A file by its random name, if it hangs on a message of this conversation that
-        the contact may see. For the holder of a grant, as superuser."""
-        self.ensure_one()
-        file = (
-            self.env["ir.attachment"]
-            .sudo()
-            .search(
-                [
-                    ("secure_uid", "=", uid),
-                    ("res_model", "=", "secure.thread"),
-                    ("res_id", "=", self.id),
-                ],
-                limit=1,
-            )
-        )
-        shown = (
-            self.env["mail.message"]
-            .sudo()
-            .search_count(
-                [
-                    ("model", "=", "secure.thread"),
-                    ("res_id", "=", self.id),
-                    ("secure_direction", "in", ("outbound", "inbound")),
-                    ("attachment_ids", "in", file.ids),
-                ],
-                limit=1,
-            )
-        )
-        return file if shown else file.browse()
-
     # -- life --------------------------------------------------------------------
 
     def _mark_read_by_staff(self):
         self.filtered("staff_unread_count").sudo().write({"staff_unread_count": 0})
 
-    def _remind_responsible(self, summary):
-        """Put a to-do on the responsible's list, once while it is open."""
+    def _answering_user(self):
+        """Who answers for the conversation: the responsible, or the company's default
+        from the day that person has left."""
+        self.ensure_one()
+        thread = self.sudo()
+        if not thread.responsible_id.active:
+            thread.responsible_id = thread.company_id.secure_responsible_id
+        return thread.responsible_id
+
+    def _remind_responsible(self, reason):
+        """Put a to-do on the responsible's list, once while it is open.
+
+        :param str reason: a key of :meth:`_reminder_texts`
+        """
         for thread in self.sudo():
-            user = thread.responsible_id if thread.responsible_id.active else None
-            user = user or thread.company_id.secure_responsible_id
-            if not thread.activity_ids.filtered(lambda todo: todo.summary == summary):
-                thread.activity_schedule(
-                    "mail.mail_activity_data_todo", summary=summary, user_id=user.id
-                )
+            user = thread._answering_user()
+            # Here and not at the caller, whose language is the visitor's
+            texts = thread.with_context(lang=user.lang)._reminder_texts()
+            if texts[reason] in thread.activity_ids.mapped("summary"):
+                continue
+            thread.activity_schedule(
+                "mail.mail_activity_data_todo", summary=texts[reason], user_id=user.id
+            )
+
+    def _reminder_texts(self):
+        return {
+            "locked": self.env._("Locked after too many wrong PINs"),
+            "address": self.env._(
+                "The contact asked for a new link, but the address has changed"
+            ),
+        }
 
     def action_resend(self):
         """Send a new link; it replaces the others once it has left."""

@@ -84,16 +84,8 @@ class SecureThreadChatter(models.Model):
         self.sudo()._notify_thread(message.sudo(), values)
 
     def _tell_responsible(self, message):
-        """Tell who answers for the conversation of the contact's reply.
-
-        When that person has left, the company's default responsible takes over.
-        """
-        thread = self.sudo()
-        responsible = thread.responsible_id
-        if not responsible.active:
-            responsible = thread.company_id.secure_responsible_id
-            thread.responsible_id = responsible
-        self._tell_staff(message, responsible.partner_id.ids)
+        """Tell who answers for the conversation of the contact's reply."""
+        self._tell_staff(message, self._answering_user().partner_id.ids)
 
     # -- Odoo's notification hooks ---------------------------------------------
 

@@ -46,7 +46,8 @@ class SecureThreadSend(models.Model):
         drafts = [draft_model._complete(values) for values in values_list]
         draft_model._check(drafts)
         self._find_or_make_threads(drafts)
-        self.env["secure.notification"]._subjects(drafts)
+        outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
+        self.env["secure.notification"]._subjects(outbound)
         messages = self._store_messages(drafts)
         links = self._issue_links(drafts, messages)
         if notify:

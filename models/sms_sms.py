@@ -60,18 +60,22 @@ class SmsSms(models.Model):
             secure._send_links(sms_api, **kwargs)
 
     def _send_links(self, sms_api, **kwargs):
-        links = self.sudo().secure_link_id
-        links._prepare_leaving()
-        urls = links._urls()
-        by_uuid = {
-            sms.uuid: urls[sms.secure_link_id.id]
-            for sms in self.sudo()
-            if sms.secure_link_id._serves(sms.number)
-        }
-        super()._send_with_api(_LinkedSmsApi(sms_api, by_uuid), **kwargs)
-        sent = self.sudo().filtered(
-            lambda sms: sms.state in ("process", "pending", "sent")
-        )
-        sent.secure_link_id._mark_left()
-        failed = self.sudo().filtered(lambda sms: sms.state == "error")
-        failed.secure_link_id._mark_failed()
+        astray = self.sudo().filtered(lambda sms: not sms._reaches_contact())
+        astray.action_set_error("sms_number_format")
+        good = self.sudo() - astray
+        if good:
+            links = good.secure_link_id
+            links._prepare_leaving()
+            urls = links._urls()
+            by_uuid = {sms.uuid: urls[sms.secure_link_id.id] for sms in good}
+            api = _LinkedSmsApi(sms_api, by_uuid)
+            super(SmsSms, good.sudo(self.env.su))._send_with_api(api, **kwargs)
+        left = good.filtered(lambda sms: sms.state in ("process", "pending", "sent"))
+        left.secure_link_id._mark_left()
+        (self.sudo() - left).secure_link_id._mark_failed()
+
+    def _reaches_contact(self):
+        """Whether the number is the link's, and still the contact's."""
+        link = self.secure_link_id
+        on_file = link.thread_id._address_on_file("sms")
+        return link._serves(self.number) and link._serves(on_file)

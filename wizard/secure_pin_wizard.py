@@ -23,7 +23,6 @@ class SecurePinWizard(models.TransientModel):
         """Saving the form sets the PIN; the form never gets it back."""
         for wizard in self.filtered("pin"):
             self.env["secure.pin"]._set(wizard._checked_owner(), wizard.pin)
-            wizard._log_change()
             wizard.is_done = True
             wizard.pin = False
 
@@ -44,7 +43,6 @@ class SecurePinWizard(models.TransientModel):
         """Set a random PIN and show it, this once."""
         self.ensure_one()
         pin = self.env["secure.pin"]._generate(self._checked_owner())
-        self._log_change()
         return {
             "type": "ir.actions.client",
             "tag": "secure_messaging.show_pin",
@@ -58,7 +56,6 @@ class SecurePinWizard(models.TransientModel):
         """Remove the PIN."""
         self.ensure_one()
         self.env["secure.pin"]._clear(self._checked_owner())
-        self._log_change()
         return {"type": "ir.actions.act_window_close"}
 
     def _checked_owner(self):
@@ -70,15 +67,3 @@ class SecurePinWizard(models.TransientModel):
             raise AccessError(self.env._("You may not set this PIN."))
         owner.check_access("read")
         return owner
-
-    def _log_change(self):
-        # sudo: the log covers conversations the current user does not see
-        threads = (
-            self.env["secure.thread"]
-            .sudo()
-            .search([("partner_id", "=", self.partner_id.id)])
-        )
-        if self.partner_id:
-            self.env["secure.access.log"].with_user(self.env.user)._log(
-                "pin_set", threads
-            )
