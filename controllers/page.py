@@ -99,7 +99,7 @@ class SecurePage(PageAnswers, http.Controller):
     def reply(self, handle, **form):
         """Take an answer with its files; whatever is wrong, the text is kept."""
         grant = self._grant(handle)
-        text = (form.get("body") or "").strip()
+        text = _text(form, "body").strip()
         if not grant._holds():
             return self._closed_door(grant, draft=text)
         refused = self._refused_form(grant, form)
@@ -110,8 +110,8 @@ class SecurePage(PageAnswers, http.Controller):
             return self._see_other(self._door_path(grant))
         files = request.httprequest.files.getlist("files")
         files = [(file.filename, file.read()) for file in files if file.filename]
-        key = form.get("reply_key")
-        if not key:
+        key = _text(form, "reply_key")
+        if not re.fullmatch("[0-9A-Za-z]{1,32}", key):
             return self._state_page("form_expired", grant.link_id, 400)
         try:
             # A refusal undoes the claim: the corrected form may be sent
@@ -181,11 +181,11 @@ class SecurePage(PageAnswers, http.Controller):
     def _try_to_open(self, link, action, form, grant=None):
         """The PIN, or the button where none is asked, for a live link."""
         remote_addr = self._remote_addr()
-        draft = form.get("draft") or ""
+        draft = _text(form, "draft")
         link._note_opened(remote_addr)
         if link.thread_id._effective_rule() != "none":
             pins = self._env()["secure.pin"]
-            result, lock = pins._try(link, form.get("pin"), remote_addr)
+            result, lock = pins._try(link, _text(form, "pin"), remote_addr)
             if lock:
                 return self._locked(link, lock)
             if result != "right":
@@ -194,7 +194,8 @@ class SecurePage(PageAnswers, http.Controller):
                     link, action, status=403, error=error, draft=draft, grant=grant
                 )
         opened, secret = self._env()["secure.grant"]._open(link)
-        opened._keep_draft(draft)
+        # What was kept of an earlier text is shown behind the PIN only
+        opened._keep_draft(draft or (grant._draft() if grant else ""))
         path = self._door_path(opened)
         response = self._see_other(path)
         self._set_cookie(response, COOKIE, secret, path)
@@ -208,3 +209,9 @@ class SecurePage(PageAnswers, http.Controller):
                 1, -(-int((until - fields.Datetime.now()).total_seconds()) // 60)
             )
         return self._state_page("locked", link, 429, minutes=minutes)
+
+
+def _text(form, name):
+    """A field of a form as text; a file sent in its place counts as nothing."""
+    value = form.get(name)
+    return value[: limits.BODY_MAX_CHARACTERS] if isinstance(value, str) else ""

@@ -5,6 +5,8 @@ import hmac
 from odoo import SUPERUSER_ID
 from odoo.http import Stream, request
 
+from ..tools import content
+
 COOKIE = "sm"
 COOKIE_TEST = "sm_ok"
 HEADERS = [
@@ -21,17 +23,6 @@ HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 ]
-SAFE_TYPES = frozenset(
-    {
-        "application/pdf",
-        "image/gif",
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "text/plain",
-    }
-)
-"""Types a browser gets told; any other file is just bytes to it."""
 
 
 class PageAnswers:
@@ -111,7 +102,6 @@ class PageAnswers:
         if not grant:
             return self._state_page("closed", link, 403)
         action = self._door_path(grant) + "/open"
-        draft = draft or grant._draft()
         closed = self._closed_gate(link)
         return closed or self._gate_page(link, action, grant=grant, draft=draft)
 
@@ -157,12 +147,11 @@ class PageAnswers:
 
     def _file_response(self, file):
         head, data = file._secure_head(), file._secure_data()
-        mimetype = head["mimetype"]
         stream = Stream(
             type="data",
             data=data,
             size=len(data),
-            mimetype=mimetype if mimetype in SAFE_TYPES else "application/octet-stream",
+            mimetype=content.served_type(head["mimetype"]),
             download_name=head["name"],
             etag=False,
             conditional=False,

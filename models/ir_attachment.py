@@ -14,8 +14,8 @@ from ..tools.keyring import Place, Purpose, new_uid
 SEALED_MODELS = frozenset({"secure.thread", "secure.compose"})
 """Files of these are sealed as they arrive."""
 PENDING_MODELS = ("secure.compose", "mail.compose.message")
-OPAQUE_TYPE = "application/octet-stream"
-FROZEN_FIELDS = frozenset(
+SEALED_FIELDS = frozenset({"secure_uid", "secure_name", "secure_mimetype"})
+FROZEN_FIELDS = SEALED_FIELDS | frozenset(
     {
         "access_token",
         "datas",
@@ -26,9 +26,6 @@ FROZEN_FIELDS = frozenset(
         "raw",
         "res_id",
         "res_model",
-        "secure_mimetype",
-        "secure_name",
-        "secure_uid",
         "thumbnail",
         "type",
         "url",
@@ -57,19 +54,33 @@ class IrAttachment(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        """Seal what is for a conversation. What else stands in the same call is left to
+        Odoo, under the caller's own rights."""
         for vals in vals_list:
             self._check_enters_with_message(vals)
-        vals_list = [self._sealed_values(vals) for vals in vals_list]
-        if self.env.su or not any(vals.get("secure_uid") for vals in vals_list):
+        sealed = [self._is_for_conversation(vals) for vals in vals_list]
+        if not any(sealed):
             return super().create(vals_list)
-        self._check_create(vals_list)
+        ours = [vals for vals, flag in zip(vals_list, sealed, strict=True) if flag]
+        rest = [vals for vals, flag in zip(vals_list, sealed, strict=True) if not flag]
+        self._check_create(ours)
         # sudo: the sealed columns are for nobody; what Odoo checks was checked above
-        return super(IrAttachment, self.sudo()).create(vals_list).with_env(self.env)
+        files = super(IrAttachment, self.sudo()).create(
+            [self._sealed_values(vals) for vals in ours]
+        )
+        made = iter(files.ids), iter(super().create(rest).ids if rest else [])
+        return self.browse([next(made[0 if flag else 1]) for flag in sealed])
 
     @api.model
     def _check_enters_with_message(self, vals):
-        """Only ``secure.thread._send`` puts files into a conversation."""
-        if vals.get("res_model") != "secure.thread" or own_code.is_own(self.env):
+        """Only ``secure.thread._send`` puts files into a conversation, and nobody
+        brings a ciphertext along to have it opened."""
+        if own_code.is_own(self.env):
+            return
+        if (
+            self._vals_model(vals) != "secure.thread"
+            and not SEALED_FIELDS & vals.keys()
+        ):
             return
         raise AccessError(self.env._("Files enter a conversation with a message only."))
 
@@ -84,7 +95,20 @@ class IrAttachment(models.Model):
             raise AccessError(self.env._("Files of conversations cannot be deleted."))
 
     @api.model
+    def _vals_model(self, vals):
+        """Which model new values are for; a client may say so in the context."""
+        return vals.get("res_model") or self.env.context.get("default_res_model")
+
+    @api.model
+    def _is_for_conversation(self, vals):
+        """The context key only ever adds protection."""
+        asked = self.env.context.get("secure_seal_files")
+        return bool(asked) or self._vals_model(vals) in SEALED_MODELS
+
+    @api.model
     def _check_create(self, vals_list):
+        if self.env.su:
+            return
         self.check_access("create")
         owners = {}
         for vals in vals_list:
@@ -113,15 +137,7 @@ class IrAttachment(models.Model):
 
     @api.model
     def _sealed_values(self, vals):
-        """Values with name, type and content sealed, if they are for a conversation.
-
-        The context key only ever adds protection.
-        """
-        if not (
-            vals.get("res_model") in SEALED_MODELS
-            or self.env.context.get("secure_seal_files")
-        ):
-            return vals
+        """New values with name, type and content sealed."""
         data = vals.get("raw") or base64.b64decode(vals.get("datas") or b"")
         data = data.encode() if isinstance(data, str) else data
         name = content.clean_file_name(vals.get("name"))
@@ -129,9 +145,9 @@ class IrAttachment(models.Model):
         ring = self.env["secure.keyring"]._sealing_ring()
         return {
             "name": content.FILE_PLACEHOLDER,
-            "mimetype": OPAQUE_TYPE,
+            "mimetype": content.OPAQUE_TYPE,
             "raw": ring.seal(Purpose.FILES, _place(uid, "raw"), data),
-            "res_model": vals.get("res_model"),
+            "res_model": self._vals_model(vals),
             "res_id": vals.get("res_id"),
             "secure_uid": uid,
             "secure_name": ring.seal_text(Purpose.FILES, _place(uid, "name"), name),
@@ -242,7 +258,7 @@ class IrAttachment(models.Model):
             type="data",
             data=data,
             size=len(data),
-            mimetype=head["mimetype"],
+            mimetype=content.served_type(head["mimetype"]),
             download_name=head["name"],
             etag=False,
             conditional=False,
@@ -280,8 +296,8 @@ def _place(uid, field):
 
 
 def _file_type(name, data):
-    """The type by content, else by name; never one that a browser would run."""
-    guessed = guess_mimetype(data, default=OPAQUE_TYPE)
-    if guessed in (OPAQUE_TYPE, "text/plain", "application/zip"):
+    """The type by content, else by name."""
+    guessed = guess_mimetype(data, default=content.OPAQUE_TYPE)
+    if guessed in (content.OPAQUE_TYPE, "text/plain", "application/zip"):
         guessed = mimetypes.guess_type(name)[0] or guessed
     return guessed

@@ -26,7 +26,7 @@ class MailActivity(models.Model):
                 super(MailActivity, others).write(vals)
             return super(MailActivity, secure).write(rest) if rest else True
         result = super().write(vals)
-        if "note" in vals:
+        if vals.keys() & {"note", "res_model_id", "res_model"}:
             self._check_no_secure_note()
         return result
 

@@ -1,7 +1,9 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
+from ..tools import log_filter, own_code
 from ..tools import notification as texts
 
 SENT_KEPT = timedelta(days=7)
@@ -57,6 +59,38 @@ class MailMail(models.Model):
         failed = (secure - sent).filtered(lambda mail: mail.state == "exception")
         failed.secure_link_id._mark_failed()
         return result
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Only this module's own code mails from a conversation."""
+        if not own_code.is_own(self.env):
+            self._check_not_from_thread(vals_list)
+        return super().create(vals_list)
+
+    @api.model
+    def _check_not_from_thread(self, vals_list):
+        ids = [
+            vals["mail_message_id"] for vals in vals_list if vals.get("mail_message_id")
+        ]
+        # sudo: only to see which model the messages are of
+        models_ = set(self.env["mail.message"].sudo().browse(ids).mapped("model"))
+        models_.update(vals.get("model") for vals in vals_list)
+        if "secure.thread" in models_ | {self.env.context.get("default_model")}:
+            raise UserError(
+                self.env._(
+                    "A conversation cannot be emailed. Please write in it: the contact "
+                    "gets a notification."
+                )
+            )
+
+    def write(self, vals):
+        """A mail server that refuses a mail may quote it, link and all."""
+        if vals.get("failure_reason"):
+            vals = {
+                **vals,
+                "failure_reason": log_filter.mask(str(vals["failure_reason"])),
+            }
+        return super().write(vals)
 
     @api.autovacuum
     def _gc_secure_sent(self):

@@ -1,5 +1,7 @@
 from odoo import models
 
+from ..tools import log_filter
+
 
 class MailNotification(models.Model):
     """Statuses stay Odoo's; the log learns from them what became of the sending."""
@@ -9,6 +11,8 @@ class MailNotification(models.Model):
     def write(self, vals):
         """Note delivery reports and bounces. A bounce quotes the mail it returns, and
         with it the link: nothing of that text is kept."""
+        if vals.get("failure_reason"):
+            vals = {**vals, "failure_reason": log_filter.mask(vals["failure_reason"])}
         status = vals.get("notification_status")
         if status == "bounce":
             secure = self.filtered(lambda row: row.mail_message_id.secure_uid)

@@ -1,21 +1,78 @@
-from odoo import models
+import re
+
+from odoo import api, models
+
+from ..tools import log_filter
+
+_TOKEN = re.compile(rb"(/sm/)[0-9A-Za-z]{20,}", re.IGNORECASE)
 
 
 class MailThread(models.AbstractModel):
+    """The mail gateway: an email answer to a notification is not stored anywhere.
+
+    Whoever got hold of the notification could have written it, and it may quote anything.
+    """
+
     _inherit = "mail.thread"
 
-    def _routing_check_route(self, message, message_dict, route, raise_exception=True):
-        """An email answer to a notification is not stored anywhere.
+    @api.model
+    def message_parse(self, message, save_original=False):
+        """Nobody's mail brings a working link into the database, wherever it goes."""
+        values = super().message_parse(message, save_original=save_original)
+        quotes_link = False
+        for key in ("subject", "body"):
+            text = values.get(key) or ""
+            if log_filter.mask(text) != text:
+                quotes_link = True
+                values[key] = type(text)(log_filter.mask(text))
+        values["attachments"] = [
+            part._replace(content=_without_token(part.content))
+            for part in values.get("attachments", [])
+            # The raw mail may hold the link in any encoding
+            if not (quotes_link and part.fname == "original_email.eml")
+        ]
+        return values
 
-        Whoever got hold of the notification could have written it, and it may quote
-        anything. A neutral answer points to the link.
-        """
-        parent = (
-            self.env["mail.message"].sudo().browse(message_dict.get("parent_id") or [])
-        )
-        if "secure.thread" not in (route[0], parent.model):
-            return super()._routing_check_route(
-                message, message_dict, route, raise_exception
+    @api.model
+    def message_route(self, message, message_dict, *args, **kwargs):
+        """Before Odoo looks at aliases: in a mail to one of them it forgets what the
+        mail answers to."""
+        if not message_dict.get("is_bounce"):
+            answered = self._secure_message_answered(message_dict)
+            if answered:
+                answers = self.env["secure.mail.answer"]
+                answers._answer(message, message_dict, answered)
+                return []
+        return super().message_route(message, message_dict, *args, **kwargs)
+
+    @api.model
+    def _secure_message_answered(self, message_dict):
+        """The newest message of a conversation that a mail refers to; may be empty."""
+        given = f"{message_dict.get('references')} {message_dict.get('in_reply_to')}"
+        message_ids = re.findall(r"<[^<>\s]+>", given)
+        if not message_ids:
+            return self.env["mail.message"]
+        # sudo: the gateway's own look-up, of which nothing is told
+        return (
+            self.env["mail.message"]
+            .sudo()
+            .search(
+                [("message_id", "in", message_ids), ("model", "=", "secure.thread")],
+                order="id desc",
+                limit=1,
             )
-        self.env["secure.mail.answer"]._answer(message, message_dict, parent)
-        return False
+        )
+
+    def _routing_check_route(self, message, message_dict, route, raise_exception=True):
+        """No alias, and no route made by hand, leads into a conversation."""
+        if route[0] == "secure.thread":
+            return False
+        return super()._routing_check_route(
+            message, message_dict, route, raise_exception
+        )
+
+
+def _without_token(data):
+    if isinstance(data, str):
+        return log_filter.mask(data)
+    return _TOKEN.sub(rb"\1***", data) if isinstance(data, bytes) else data

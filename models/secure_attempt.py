@@ -15,6 +15,8 @@ from ..tools.pin_policy import (
 )
 
 WINDOW_LIMITS = {"address": WRONG_PINS_PER_ADDRESS, "link": WRONG_PINS_PER_LINK}
+LOCK_TIMEOUT = "10s"
+"""A gate that waits longer fails, and Odoo replays its request."""
 TOTAL_LIMITS = {"link": WRONG_PINS_KILL_LINK, "contact": WRONG_PINS_PER_CONTACT}
 
 
@@ -134,14 +136,18 @@ class SecureAttempt(models.Model):
 
     @api.model
     def _forgive(self, partners):
-        """Staff unlocked contacts, or set them a new PIN."""
+        """Staff unlocked contacts, or set them a new PIN.
+
+        In a transaction of its own like all else here: held until the caller's commit,
+        the table's lock would stop every gate."""
         keys = [str(partner_id) for partner_id in partners.ids]
-        self.env.cr.execute(
-            SQL(
-                "DELETE FROM secure_attempt WHERE kind = 'contact' AND key = ANY(%s)",
-                keys,
+        with self._own_transaction() as counters:
+            counters.env.cr.execute(
+                SQL(
+                    "DELETE FROM secure_attempt WHERE kind = 'contact' AND key = ANY(%s)",
+                    keys,
+                )
             )
-        )
 
     @api.model
     def _dead(self, links):
@@ -241,6 +247,7 @@ class _OwnTransaction:
         cursor = self._cursor.__enter__()
         # The first statement: LOCK TABLE takes no snapshot, so what follows sees
         # every count committed by whoever held the lock before.
+        cursor.execute(SQL("SET LOCAL lock_timeout = %s", LOCK_TIMEOUT))
         cursor.execute("LOCK TABLE secure_attempt IN SHARE ROW EXCLUSIVE MODE")
         return self._counters.with_env(self._counters.env(cr=cursor))
 

@@ -107,6 +107,11 @@ class SecureDraft(models.AbstractModel):
         too_much = self._files_problem(draft)
         if too_much or draft["direction"] != OUTBOUND:
             return too_much
+        return self._outbound_problem(draft)
+
+    @api.model
+    def _outbound_problem(self, draft):
+        """Why no link may leave to this contact now, with or without a message."""
         company = draft["company"]
         if not company.secure_messaging_enabled:
             return self.env._(

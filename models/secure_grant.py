@@ -1,5 +1,6 @@
 import hashlib
 import hmac
+import re
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -55,6 +56,7 @@ class SecureGrant(models.Model):
         thread = link.thread_id
         now = fields.Datetime.now()
         secret = tokens.new_secret()
+        link._close_oldest_doors()
         grant = self.sudo().create(
             {
                 "handle": tokens.new_secret()[:22],
@@ -77,7 +79,9 @@ class SecureGrant(models.Model):
         :param str secret: from the cookie
         :return: ``secure.grant``, empty unless both belong together
         """
-        grant = self.sudo().search([("handle", "=", handle or "")], limit=1)
+        if not re.fullmatch("[0-9A-Za-z]{22}", handle or ""):
+            return self.browse()
+        grant = self.sudo().search([("handle", "=", handle)], limit=1)
         given = _digest(secret or "")
         same = hmac.compare_digest(grant.cookie_hash or "", given)
         return grant if same else self.browse()

@@ -16,6 +16,8 @@ EXPIRY_HOURS = [
 DEFAULT_EXPIRY_HOURS = "24"
 RENEWAL_GRACE = timedelta(days=90)
 """How long after its expiry a link can still ask for a new one."""
+DOORS = 20
+"""How many browsers may have a link open at once."""
 GATE_FIELDS = {
     "secure.link": [
         "address",
@@ -228,6 +230,14 @@ class SecureLink(models.Model):
             return
         self.opened_at = fields.Datetime.now()
         self.env["secure.access.log"]._log("opened", self, remote_addr=remote_addr)
+
+    def _close_oldest_doors(self):
+        """One link serves a person with a few devices, not a growing number of rows."""
+        doors = self.env["secure.grant"].sudo()
+        old = doors.search(
+            [("link_id", "=", self.id)], order="id desc", offset=DOORS - 1
+        )
+        old.unlink()
 
     # -- ending --------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from odoo import fields, models
+from odoo.exceptions import UserError
 
 from ..tools.pin_policy import RENEWALS_PER_DAY, RENEWALS_PER_HOUR
 from .secure_draft import INTERNAL
@@ -31,38 +32,40 @@ class SecureLinkRenewal(models.Model):
         """
         self.ensure_one()
         log = self.env["secure.access.log"]
+        key = str(self.thread_id.partner_id.id)
         if not self._can_ask_renewal():
             return
-        if not self._serves(self.thread_id._address_on_file(self.channel)):
-            self.thread_id._remind_responsible("address")
-            log._log("renewal_refused", self, remote_addr, detail="address")
-            return
-        key = str(self.thread_id.partner_id.id)
         if not self.env["secure.attempt"]._allow(RENEWAL_WINDOWS, key):
-            log._log("renewal_refused", self, remote_addr, detail="limit")
+            return
+        refused = self._renewal_refusal()
+        if refused:
+            self.thread_id._remind_responsible(refused)
+            log._log("renewal_refused", self, remote_addr, detail=refused)
             return
         self._renew()
         log._log("renewed", self, remote_addr)
+
+    def _renewal_refusal(self):
+        """Why a visitor gets no new link: a key of the responsible's reminders."""
+        if not self._serves(self.thread_id._address_on_file(self.channel)):
+            return "address"
+        drafts = self.env["secure.draft"]
+        return "refused" if drafts._outbound_problem(self._renewal_draft()) else ""
 
     def _renew(self, address=None):
         """Issue the next link and let its notification leave.
 
         :param str address: where to, when staff send it; else where this one went
         :return: the new ``secure.link``; it replaces all others once it has left
+        :raise UserError: when no link may leave to this contact now
         """
         self.ensure_one()
-        user = self.thread_id._answering_user()
-        thread = self.thread_id.with_context(lang=user.lang)
-        draft = self.env["secure.draft"]._complete(
-            {
-                "thread": thread,
-                "direction": INTERNAL,
-                "channel": self.channel,
-                "body": thread.env._("A new link was sent."),
-                "sender": user,
-                "author": user.partner_id,
-            }
-        )
+        draft = self._renewal_draft()
+        thread = draft["thread"]
+        problem = self.env["secure.draft"]._outbound_problem(draft)
+        if problem:
+            raise UserError(problem)
+        thread._tighten(draft["pin_rule"])
         notification = self.env["secure.notification"]
         notification._subjects([draft])
         message = thread._store_messages([draft])
@@ -81,3 +84,21 @@ class SecureLinkRenewal(models.Model):
         )
         notification._queue([draft], message, [link])
         return link
+
+    def _renewal_draft(self):
+        """The note that stands in the conversation for a new link, as a draft."""
+        user = self.thread_id._answering_user()
+        thread = self.thread_id.with_context(lang=user.lang)
+        model = self.env["secure.draft"]
+        draft = model._complete(
+            {
+                "thread": thread,
+                "direction": INTERNAL,
+                "channel": self.channel,
+                "body": thread.env._("A new link was sent."),
+                "sender": user,
+                "author": user.partner_id,
+            }
+        )
+        model._note_pin_rules([draft])
+        return draft

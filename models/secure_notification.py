@@ -6,6 +6,7 @@ from odoo import api, models
 from odoo.fields import Command
 
 from ..tools import notification as texts
+from ..tools import own_code
 
 SEND_NOW_LIMIT = 100
 """Up to this many mails leave right after the commit; more wait for Odoo's queue.
@@ -41,6 +42,7 @@ class SecureNotification(models.AbstractModel):
         mails = (
             self.env["mail.mail"]
             .sudo()
+            .with_context(**own_code.MARK)
             .create(
                 [
                     {

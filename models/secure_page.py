@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from functools import lru_cache
 
 from odoo import api, fields, models
@@ -106,15 +107,21 @@ class SecurePage(models.AbstractModel):
     def _page_file(self, thread, uid):
         """A file by its random name, if it hangs on a message of this conversation that
         the contact may see."""
+        if not re.fullmatch("[0-9a-f]{32}", uid):
+            return self.env["ir.attachment"]
         # sudo: for the holder of this thread's grant, checked by the controller
-        message = self.env["mail.message"].sudo().search(
-            [
-                ("model", "=", "secure.thread"),
-                ("res_id", "=", thread.id),
-                ("secure_direction", "in", (OUTBOUND, INBOUND)),
-                ("attachment_ids.secure_uid", "=", uid),
-            ],
-            limit=1,
+        message = (
+            self.env["mail.message"]
+            .sudo()
+            .search(
+                [
+                    ("model", "=", "secure.thread"),
+                    ("res_id", "=", thread.id),
+                    ("secure_direction", "in", (OUTBOUND, INBOUND)),
+                    ("attachment_ids.secure_uid", "=", uid),
+                ],
+                limit=1,
+            )
         )
         return message.attachment_ids.filtered(lambda file: file.secure_uid == uid)
 

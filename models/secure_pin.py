@@ -79,11 +79,13 @@ class SecurePin(models.Model):
 
     @api.model
     def _note_change(self, owner):
-        """Log a contact's new PIN in each of their conversations."""
+        """Log a contact's new PIN in each of their conversations, and have them ask for
+        it from now on: without it they stay closed, whoever removes it."""
         if owner._name == "res.partner":
-            # sudo: the log covers conversations the current user does not see
+            # sudo: this covers conversations the current user does not see
             threads = self.env["secure.thread"].sudo()
             threads = threads.search([("partner_id", "=", owner.id)])
+            threads._tighten("contact")
             self.env["secure.access.log"]._log("pin_set", threads)
 
     @api.model
@@ -150,8 +152,9 @@ class SecurePin(models.Model):
         """What is asked at a conversation's gate.
 
         :return: (rule, ``secure.pin``): the conversation's rule, or ``contact`` where
-            that is stricter and the contact has a PIN by now; the PIN is empty when
-            none is asked, or when the one that is asked was removed: then nothing opens
+            that is stricter and the contact has a PIN by now, or ``default`` where the
+            company requires one by now; the PIN is empty when none is asked, or when
+            the one that is asked was removed: then nothing opens
         """
         thread = thread.sudo()
         pins = self.sudo().search(
@@ -166,9 +169,15 @@ class SecurePin(models.Model):
         rule = thread.pin_rule
         if rule in ("none", "default") and pins.partner_id:
             rule = "contact"
+        if rule == "none" and thread.company_id.secure_pin_required:
+            rule = "default"
         if rule == "none":
             return rule, self.sudo().browse()
-        owner = {"default": "company_id", "contact": "partner_id", "message": "thread_id"}
+        owner = {
+            "default": "company_id",
+            "contact": "partner_id",
+            "message": "thread_id",
+        }
         return rule, pins.filtered(owner[rule])
 
     @api.model

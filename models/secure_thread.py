@@ -190,10 +190,11 @@ class SecureThread(models.Model):
 
     def _answering_user(self):
         """Who answers for the conversation: the responsible, or the company's default
-        from the day that person has left."""
+        from the day that person has left or may not read it any more."""
         self.ensure_one()
         thread = self.sudo()
-        if not thread.responsible_id.active:
+        user = thread.responsible_id
+        if not user.active or not self.with_user(user).sudo(False).has_access("read"):
             thread.responsible_id = thread.company_id.secure_responsible_id
         return thread.responsible_id
 
@@ -215,6 +216,9 @@ class SecureThread(models.Model):
     def _reminder_texts(self):
         return {
             "locked": self.env._("Locked after too many wrong PINs"),
+            "refused": self.env._(
+                "The contact asked for a new link, which may not be sent now"
+            ),
             "address": self.env._(
                 "The contact asked for a new link, but the address has changed"
             ),

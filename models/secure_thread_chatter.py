@@ -5,7 +5,7 @@ from markupsafe import Markup, escape
 from odoo import api, models
 from odoo.exceptions import AccessError, UserError
 
-from ..tools import content
+from ..tools import content, own_code
 from .secure_draft import INTERNAL, OUTBOUND
 
 
@@ -81,7 +81,8 @@ class SecureThreadChatter(models.Model):
             "subtype_id": message.subtype_id.id,
             "email_add_signature": False,
         }
-        self.sudo()._notify_thread(message.sudo(), values)
+        own = self.sudo().with_context(**own_code.MARK)
+        own._notify_thread(message.sudo(), values)
 
     def _tell_responsible(self, message):
         """Tell who answers for the conversation of the contact's reply."""

@@ -200,8 +200,7 @@ class SecureThreadSend(models.Model):
 
         :return: list of ``ir.attachment`` records, one for each draft
         """
-        own = {own_code.KEY: own_code.OWN_CODE}
-        Attachment = self.env["ir.attachment"].with_context(**own)
+        Attachment = self.env["ir.attachment"].with_context(**own_code.MARK)
         values_list, owners = [], []
         for index, draft in enumerate(drafts):
             pending = Attachment._secure_pending(draft["attachment_ids"])

@@ -1,4 +1,5 @@
 from . import (
+    test_attacks,
     test_chatter,
     test_files,
     test_keys,

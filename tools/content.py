@@ -16,6 +16,24 @@ FILE_PLACEHOLDER = "secure-file"
 FILE_NAME_MAX_LENGTH = 120
 FALLBACK_FILE_NAME = "file"
 
+OPAQUE_TYPE = "application/octet-stream"
+SAFE_TYPES = frozenset(
+    {
+        "application/pdf",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "text/plain",
+    }
+)
+"""Types a browser gets told; any other file is just bytes to it."""
+
+
+def served_type(mimetype):
+    """The type a file is served with: its own where a browser runs nothing in it."""
+    return mimetype if mimetype in SAFE_TYPES else OPAQUE_TYPE
+
 
 def clean_staff_body(body):
     """HTML from a member of staff, without anything that runs.

@@ -1,40 +1,50 @@
-"""Keeps tokens out of the request log."""
+"""Keeps tokens out of every log, whoever writes it.
+
+At the source of all records rather than at a few loggers: a request's path also stands in
+stack dumps, and a mail server may quote a mail it refused.
+"""
 
 import logging
 import re
+import traceback
 
-LOGGERS = ("werkzeug", "odoo.http", "odoo.service.server")
-_PATH = re.compile(r"(/sm/)[^\s?\"']+")
-
-
-class MaskTokens(logging.Filter):
-    """Replaces what follows ``/sm/`` in log records; never drops one."""
-
-    def filter(self, record):
-        if "/sm/" in str(record.msg):
-            record.msg = mask(str(record.msg))
-        if record.args:
-            record.args = _mask_args(record.args)
-        return True
+_PATH = re.compile(r"(/sm/)[^\s?\"'<>]+", re.IGNORECASE)
 
 
 def mask(text):
+    """A text with whatever follows ``/sm/`` replaced."""
     return _PATH.sub(r"\1***", text)
 
 
 def install():
-    """Once for each logger, however often the module is loaded."""
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(item, MaskTokens) for item in logger.filters):
-            logger.addFilter(MaskTokens())
+    """Wrap the process's factory of log records, once."""
+    factory = logging.getLogRecordFactory()
+    if getattr(factory, "masks_tokens", False):
+        return
+
+    def masking_factory(*args, **kwargs):
+        return _masked(factory(*args, **kwargs))
+
+    masking_factory.masks_tokens = True
+    logging.setLogRecordFactory(masking_factory)
 
 
-def _mask_args(args):
-    if isinstance(args, dict):
-        return {key: _mask_arg(value) for key, value in args.items()}
-    return tuple(_mask_arg(value) for value in args)
+def _masked(record):
+    record.msg = _mask_value(record.msg)
+    if isinstance(record.args, dict):
+        record.args = {key: _mask_value(arg) for key, arg in record.args.items()}
+    elif record.args:
+        record.args = tuple(_mask_value(arg) for arg in record.args)
+    if record.exc_info and record.exc_info[1]:
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        if _PATH.search(text):
+            # Formatters take this text instead of making their own
+            record.exc_text = mask(text)
+    return record
 
 
-def _mask_arg(value):
-    return mask(value) if isinstance(value, str) and "/sm/" in value else value
+def _mask_value(value):
+    if not isinstance(value, str | Exception):
+        return value
+    text = str(value)
+    return mask(text) if _PATH.search(text) else value

@@ -12,6 +12,8 @@ class _OwnCode:
 
 
 OWN_CODE = _OwnCode()
+MARK = {KEY: OWN_CODE}
+"""To be merged into the context of what only own code may do."""
 
 
 def is_own(env):

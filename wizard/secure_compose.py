@@ -134,7 +134,7 @@ class SecureCompose(models.TransientModel):
                 "channel": self.channel,
                 "pin": self.pin,
             }
-            for partner in self.partner_ids._origin
+            for partner in self.partner_ids._origin._filtered_access("read")
         ]
         model._note_pin_rules(drafts)
         return [model._recipient_problem(draft) for draft in drafts]

@@ -1,0 +1,331 @@
+"""Roads an attacker found and that were closed: each stays closed."""
+
+import base64
+import logging
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..tools import log_filter
+from .common import (
+    CANARY,
+    CANARY_FILE,
+    CANARY_FILE_NAME,
+    CANARY_REPLY,
+    PIN,
+    SecureCase,
+)
+from .test_page import at
+
+
+@tagged("post_install", "-at_install")
+class TestFilesOfStrangers(SecureCase):
+    def test_sealing_one_file_lends_no_rights_to_the_next(self):
+        """A batch with one file to seal is not created as superuser as a whole."""
+        files = self.env["ir.attachment"].with_user(self.clerk)
+        served = {
+            "name": "x.js",
+            "type": "binary",
+            "url": "/served-by-nobody.js",
+            "mimetype": "text/javascript",
+            "raw": b"alert(2)",
+        }
+        with self.assertRaises(Exception):
+            files.create(
+                [{"name": "a", "raw": b"a", "res_model": "secure.compose"}, served]
+            )
+            self.env.flush_all()
+        self.authenticate(None, None)
+        self.assertNotIn("alert", self.url_open(served["url"]).text)
+
+    def test_nobody_brings_a_ciphertext_to_have_it_opened(self):
+        sent = self.send(attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())])
+        stolen = sent.message.attachment_ids.sudo()
+        values = {
+            "name": "a",
+            "secure_uid": stolen.secure_uid,
+            "secure_name": stolen.secure_name,
+            "secure_mimetype": stolen.secure_mimetype,
+            "datas": base64.b64encode(stolen.raw),
+        }
+        for user in (self.clerk, self.sender):
+            for extra in ({}, {"res_model": "secure.compose"}):
+                with self.assertRaises(AccessError):
+                    self.env["ir.attachment"].with_user(user).create(
+                        {**values, **extra}
+                    )
+
+    def test_context_defaults_do_not_get_around_the_seal(self):
+        sent = self.send()
+        defaults = {
+            "default_res_model": "secure.thread",
+            "default_res_id": sent.thread.id,
+        }
+        files = (
+            self.env["ir.attachment"].with_user(self.sender).with_context(**defaults)
+        )
+        with self.assertRaises(AccessError):
+            files.create({"name": CANARY_FILE_NAME, "raw": CANARY_FILE.encode()})
+        files = files.with_context(default_res_model="secure.compose", default_res_id=0)
+        with self.leak_scan() as scan:
+            files.create({"name": CANARY_FILE_NAME, "raw": CANARY_FILE.encode()})
+            self.assertNoLeak(scan)
+
+    def test_files_do_not_move_between_conversations(self):
+        first, second = self.send(attachments=[("a.txt", b"a")]), self.send()
+        file = first.message.attachment_ids
+        with self.assertRaises(AccessError):
+            file.with_user(self.sender).write({"res_id": second.thread.id})
+
+    def test_markup_is_just_bytes_to_a_browser(self):
+        html = b"<html><form action='https://evil.example'>"
+        sent = self.send(attachments=[("evil.html", html)])
+        self.authenticate("sender", "sender-sender")
+        response = self.url_open(f"/web/content/{sent.message.attachment_ids.id}")
+        self.assertEqual(response.content, html)
+        self.assertEqual(response.headers["Content-Type"], "application/octet-stream")
+
+
+@tagged("post_install", "-at_install")
+class TestMessagesOfStrangers(SecureCase):
+    def test_context_defaults_empty_bodies_and_later_writes(self):
+        sent = self.send()
+        messages = self.env["mail.message"].with_user(self.sender)
+        target = {"model": "secure.thread", "res_id": sent.thread.id}
+        with self.leak_scan() as scan:
+            by_context = messages.with_context(default_model="secure.thread")
+            by_context.create(
+                {
+                    "res_id": sent.thread.id,
+                    "body": CANARY_REPLY,
+                    "subject": CANARY_REPLY,
+                }
+            )
+            empty = messages.create({**target, "body": "", "subject": CANARY_REPLY})
+            with self.assertRaises(AccessError):
+                empty.write({"body": CANARY_REPLY})
+            self.assertNoLeak(scan)
+        for user in (self.colleague, self.clerk):
+            with self.assertRaises(AccessError):
+                self.env["mail.message"].with_user(user).create({**target, "body": "x"})
+
+    def test_a_template_cannot_mail_a_conversation(self):
+        sent = self.send()
+        template = self.env["mail.template"].create(
+            {
+                "name": "Leaky",
+                "model_id": self.env["ir.model"]._get_id("secure.thread"),
+                "subject": "{{ object.subject }}",
+                "body_html": f"<p>{CANARY_REPLY}</p>",
+                "partner_to": "{{ object.partner_id.id }}",
+                "use_default_to": False,
+            }
+        )
+        with self.gateways(), self.assertRaises(UserError):
+            template.with_user(self.sender).send_mail(sent.thread.id, force_send=True)
+        self.assertFalse(self._mails)
+
+    def test_a_todo_for_a_colleague_can_be_made(self):
+        """Odoo tells the colleague by a message in the conversation, which is sealed."""
+        sent = self.send()
+        sent.thread.sudo().participant_ids = self.colleague
+        with self.gateways():
+            todo = sent.thread.with_user(self.sender).activity_schedule(
+                "mail.mail_activity_data_todo", user_id=self.colleague.id
+            )
+        self.assertEqual(todo.user_id, self.colleague)
+
+
+@tagged("post_install", "-at_install")
+class TestTokensInErrors(SecureCase):
+    def test_a_refusal_that_quotes_the_mail(self):
+        """As mail servers do that look links up in block lists."""
+
+        def refuse(_server, message, **_options):
+            text = str(message.get_body(("plain",)).get_content())
+            link = next(word for word in text.split() if "/sm/" in word)
+            refused.append(link)
+            raise UserError(f"550 rejected: {link} is listed")
+
+        refused = []
+        server = type(self.env["ir.mail_server"])
+        draft = {"partner": self.contact, "company": self.company, "body": "x"}
+        with self.leak_scan() as scan:
+            with (
+                self.gateways(),
+                patch.object(server, "send_email", refuse),
+                mute_logger("odoo.addons.mail.models.mail_mail"),
+            ):
+                self.env["secure.thread"].with_user(self.sender)._send([draft])
+            [link] = refused
+            self.assertNoLeak(scan, link.rsplit("/", 1)[1])
+
+    def test_records_of_any_logger_are_masked(self):
+        log_filter.install()
+        token = "/sm/" + "Ab1" * 11
+        logger = logging.getLogger("somebody.elses")
+        with self.leak_scan() as scan:
+            logger.warning("at %s", token)
+            logger.warning("at " + token.upper())
+            try:
+                raise ValueError(token)
+            except ValueError as error:
+                logger.exception("failed: %s", error)
+            self.assertNoLeak(scan, "Ab1" * 11, "AB1" * 11)
+
+
+@tagged("post_install", "-at_install")
+class TestGateway(SecureCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["mail.alias"].create(
+            {
+                "alias_name": "notes",
+                "alias_domain_id": cls._alias_domain().id,
+                "alias_model_id": cls.env["ir.model"]._get_id("res.partner"),
+                "alias_force_thread_id": cls.other_contact.id,
+                "alias_contact": "everyone",
+            }
+        )
+
+    @classmethod
+    def _alias_domain(cls):
+        domain = cls.company.alias_domain_id
+        return domain or cls.env["mail.alias.domain"].create(
+            {"name": "practice.example"}
+        )
+
+    def receive(self, body, **headers):
+        lines = {
+            "From": "clara@client.example",
+            "To": f"notes@{self._alias_domain().name}",
+            "Subject": "Fwd",
+            "Message-Id": "<forwarded@client.example>",
+            **headers,
+        }
+        head = "\n".join(f"{key}: {value}" for key, value in lines.items())
+        raw = f"{head}\nContent-Type: text/plain\n\n{body}\n"
+        with self.gateways():
+            self.env["mail.thread"].message_process(False, raw, save_original=True)
+
+    def test_an_answer_sent_to_an_alias_is_not_stored_either(self):
+        self.send()
+        own_id, token = self._mails[0]["message_id"], self.token
+        with self.leak_scan() as scan:
+            self.receive(
+                f"{CANARY_REPLY} https://x.example/sm/{token}", References=own_id
+            )
+            self.assertNoLeak(scan, token)
+        self.assertEqual(len(self._mails), 1)
+
+    def test_a_forwarded_link_is_dead_in_the_database(self):
+        self.send()
+        token = self.token
+        before = len(self.other_contact.message_ids)
+        with self.leak_scan() as scan:
+            self.receive(f"I cannot open https://x.example/sm/{token} please help")
+            self.assertNoLeak(scan, token)
+        self.assertEqual(len(self.other_contact.message_ids), before + 1)
+        self.assertIn("/sm/***", self.other_contact.message_ids[0].body)
+
+    def test_nothing_raises_without_the_key(self):
+        self.send()
+        own_id = self._mails[0]["message_id"]
+        missing = base64.b64encode(b"o" * 32).decode()
+        with (
+            patch.dict("os.environ", {"SECURE_MESSAGING_KEYS": missing}),
+            mute_logger(
+                "odoo.addons.secure_messaging.models.secure_keyring",
+                "odoo.addons.secure_messaging.models.secure_mail_answer",
+            ),
+        ):
+            self.receive(CANARY_REPLY, References=own_id)
+        self.assertFalse(self._mails)
+
+
+@tagged("post_install", "-at_install")
+class TestLoosening(SecureCase):
+    def test_a_removed_pin_leaves_conversations_closed(self):
+        self.set_pin(self.company, "918273")
+        sent = self.send()
+        self.set_pin(self.contact, PIN)
+        wizard = self.env["secure.pin.wizard"].with_user(self.colleague)
+        wizard.create({"partner_id": self.contact.id}).action_clear()
+        self.assertEqual(sent.thread._effective_rule(), "contact")
+        self.visitor.open_gate(self.token, pin="918273")
+        self.assertEqual(self.visitor.status, 403)
+
+    def test_a_pin_required_later_is_asked_at_old_links(self):
+        self.send()
+        self.company.secure_pin_required = True
+        self.visitor.get(f"/sm/{self.token}")
+        self.assertIn('name="pin"', self.visitor.text)
+        self.visitor.submit(pin="1111")
+        self.assertNotIn(CANARY, self.visitor.text)
+
+    def test_no_link_leaves_while_switched_off(self):
+        sent = self.send()
+        token = self.token
+        self.company.secure_messaging_enabled = False
+        with at(sent.link.sudo().expires_at + timedelta(seconds=1)), self.gateways():
+            self.visitor.get(f"/sm/{token}")
+            self.visitor.submit(self.visitor.form("/renew"))
+        self.assertEqual(self.visitor.status, 200)
+        self.assertFalse(self._mails)
+        self.assertTrue(sent.thread.activity_ids)
+        with self.assertRaisesRegex(UserError, "switched off"):
+            sent.thread.with_user(self.sender).action_resend()
+
+    def test_kept_text_is_shown_behind_the_pin_only(self):
+        sent = self.send(pin=PIN)
+        self.visitor.open_gate(self.token, pin=PIN)
+        path = "/" + self.visitor.path
+        self.visitor.submit(self.visitor.form(path), body=CANARY_REPLY, resume="1")
+        grant = self.env["secure.grant"].search([("thread_id", "=", sent.thread.id)])
+        grant.idle_until = fields.Datetime.now()
+        self.visitor.get(path)
+        self.assertNotIn(CANARY_REPLY, self.visitor.text)
+        self.visitor.submit(pin=PIN)
+        self.assertIn(CANARY_REPLY, self.visitor.text)
+
+    def test_a_reply_without_its_key_is_not_called_sent(self):
+        sent = self.send()
+        self.visitor.open_gate(self.token)
+        action, hidden = self.visitor.forms()[self.visitor.form(self.visitor.path)]
+        for key in ("", "\0", "x" * 40):
+            self.visitor.post(action, data={**hidden, "reply_key": key, "body": "x"})
+            self.assertEqual(self.visitor.status, 400)
+        self.assertEqual(len(sent.thread.message_ids), 1)
+
+    def test_odd_requests_are_answered(self):
+        self.send(pin=PIN)
+        with mute_logger("odoo.http"):
+            for path in ("/sm/c/%00", "/sm/c/" + "x" * 22 + "/f/%00", "/sm/%00"):
+                self.assertLess(self.visitor.get(path).status_code, 500)
+        self.visitor.get(f"/sm/{self.token}")
+        action, hidden = self.visitor.forms()[0]
+        self.visitor.post(action, data=hidden, files={"pin": ("a", b"a")})
+        self.assertEqual(self.visitor.status, 403)
+
+    def test_who_lost_the_right_to_read_is_not_the_one_told(self):
+        sent = self.send()
+        group = self.env.ref("secure_messaging.group_user")
+        self.sender.write({"group_ids": [(3, group.id)]})
+        self.visitor.open_gate(self.token)
+        self.visitor.submit(self.visitor.form(self.visitor.path), body="x")
+        reply = sent.thread.message_ids.sorted("id")[-1]
+        self.assertEqual(reply.notification_ids.res_partner_id, self.manager.partner_id)
+
+    def test_a_link_opens_few_doors(self):
+        sent = self.send()
+        for _ in range(25):
+            self.visitor.open_gate(self.token)
+        doors = self.env["secure.grant"].search_count(
+            [("thread_id", "=", sent.thread.id)]
+        )
+        self.assertEqual(doors, 20)
