@@ -1,10 +1,8 @@
 import base64
-import mimetypes
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.http import Stream
-from odoo.tools.mimetypes import guess_mimetype
 
 from odoo.addons.mail.tools.discuss import Store
 
@@ -152,7 +150,7 @@ class IrAttachment(models.Model):
             "secure_uid": uid,
             "secure_name": ring.seal_text(Purpose.FILES, _place(uid, "name"), name),
             "secure_mimetype": ring.seal_text(
-                Purpose.FILES, _place(uid, "mimetype"), _file_type(name, data)
+                Purpose.FILES, _place(uid, "mimetype"), content.file_type(name, data)
             ),
         }
 
@@ -293,11 +291,3 @@ class IrAttachment(models.Model):
 
 def _place(uid, field):
     return Place("ir.attachment", uid, field)
-
-
-def _file_type(name, data):
-    """The type by content, else by name."""
-    guessed = guess_mimetype(data, default=content.OPAQUE_TYPE)
-    if guessed in (content.OPAQUE_TYPE, "text/plain", "application/zip"):
-        guessed = mimetypes.guess_type(name)[0] or guessed
-    return guessed

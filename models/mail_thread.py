@@ -10,7 +10,7 @@ _TOKEN = re.compile(rb"(/sm/)[0-9A-Za-z]{20,}", re.IGNORECASE)
 class MailThread(models.AbstractModel):
     """The mail gateway: an email answer to a notification is not stored anywhere.
 
-    Whoever got hold of the notification could have written it, and it may quote anything.
+    Whoever got hold of the notification could have written it, and it may quote it.
     """
 
     _inherit = "mail.thread"

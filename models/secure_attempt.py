@@ -144,7 +144,8 @@ class SecureAttempt(models.Model):
         with self._own_transaction() as counters:
             counters.env.cr.execute(
                 SQL(
-                    "DELETE FROM secure_attempt WHERE kind = 'contact' AND key = ANY(%s)",
+                    """DELETE FROM secure_attempt
+                        WHERE kind = 'contact' AND key = ANY(%s)""",
                     keys,
                 )
             )

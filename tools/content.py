@@ -1,5 +1,6 @@
 """What a message may contain, before it is sealed and before it is shown."""
 
+import mimetypes
 import re
 from pathlib import PurePosixPath
 
@@ -7,6 +8,7 @@ from lxml import etree, html
 from markupsafe import Markup
 
 from odoo.tools.mail import html_sanitize, is_html_empty, plaintext2html
+from odoo.tools.mimetypes import guess_mimetype
 
 PLACEHOLDER = Markup("<p>Secure message</p>")
 """What every ordinary reader of ``mail.message.body`` sees."""
@@ -28,6 +30,14 @@ SAFE_TYPES = frozenset(
     }
 )
 """Types a browser gets told; any other file is just bytes to it."""
+
+
+def file_type(name, data):
+    """The type of a file by its content, else by its name."""
+    guessed = guess_mimetype(data, default=OPAQUE_TYPE)
+    if guessed in (OPAQUE_TYPE, "text/plain", "application/zip"):
+        guessed = mimetypes.guess_type(name)[0] or guessed
+    return guessed
 
 
 def served_type(mimetype):

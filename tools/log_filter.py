@@ -1,7 +1,7 @@
 """Keeps tokens out of every log, whoever writes it.
 
-At the source of all records rather than at a few loggers: a request's path also stands in
-stack dumps, and a mail server may quote a mail it refused.
+At the source of all records rather than at a few loggers: a request's path also stands
+in stack dumps, and a mail server may quote a mail it refused.
 """
 
 import logging
