@@ -58,6 +58,7 @@ class SecureDraft(models.AbstractModel):
         """Refuse the whole batch, naming all that is wrong with it."""
         problems = []
         self._note_pin_rules(drafts)
+        self._note_sizes(drafts)
         for draft in drafts:
             problem = self._problem(draft)
             if problem and problem not in problems:
@@ -156,9 +157,7 @@ class SecureDraft(models.AbstractModel):
     @api.model
     def _files_problem(self, draft):
         """Which limit of tools/limits.py the files are beyond, as text."""
-        pending = self.env["ir.attachment"]._secure_pending(draft["attachment_ids"])
-        files = [(file._secure_file_name(), file.file_size) for file in pending]
-        files += [(name, len(data)) for name, data in draft["attachments"]]
+        files = draft["sizes"]
         try:
             limits.check_files(files)
         except limits.TooMuch as refusal:
@@ -173,6 +172,32 @@ class SecureDraft(models.AbstractModel):
                     "That is all the files we can take today. Please go on tomorrow."
                 )
         return ""
+
+    @api.model
+    def _note_sizes(self, drafts):
+        """Set each draft's ``sizes``: (name, bytes) of its files. Uploads are looked at
+        once for all drafts that carry the same."""
+        seen = {}
+        for draft in drafts:
+            ids = tuple(draft["attachment_ids"])
+            if ids not in seen:
+                pending = self.env["ir.attachment"]._secure_pending(ids)
+                seen[ids] = [(file._secure_file_name(), file.file_size) for file in pending]
+            given = [(name, len(data)) for name, data in draft["attachments"]]
+            draft["sizes"] = [*seen[ids], *given]
+
+    @api.model
+    def _take_uploads(self, drafts):
+        """Turn the sender's uploads into content, opened once for all drafts that carry
+        the same, and remove them."""
+        files = self.env["ir.attachment"]
+        opened = {}
+        for draft in drafts:
+            ids = tuple(draft["attachment_ids"])
+            if ids not in opened:
+                opened[ids] = files._secure_pending(ids)._secure_files()
+            draft["attachments"] = [*opened[ids], *draft["attachments"]]
+        files._secure_pending({id_ for ids in opened for id_ in ids}).unlink()
 
     @api.model
     def _too_much_text(self, refusal):

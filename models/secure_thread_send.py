@@ -45,6 +45,7 @@ class SecureThreadSend(models.Model):
         draft_model = self.env["secure.draft"]
         drafts = [draft_model._complete(values) for values in values_list]
         draft_model._check(drafts)
+        draft_model._take_uploads(drafts)
         self._find_or_make_threads(drafts)
         outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
         self.env["secure.notification"]._subjects(outbound)
@@ -203,9 +204,7 @@ class SecureThreadSend(models.Model):
         Attachment = self.env["ir.attachment"].with_context(**own_code.MARK)
         values_list, owners = [], []
         for index, draft in enumerate(drafts):
-            pending = Attachment._secure_pending(draft["attachment_ids"])
-            files = [*pending._secure_files(), *draft["attachments"]]
-            for name, data in files:
+            for name, data in draft["attachments"]:
                 owners.append(index)
                 values_list.append(
                     {
@@ -220,8 +219,6 @@ class SecureThreadSend(models.Model):
             owners, Attachment.sudo().create(values_list), strict=True
         ):
             stored[index] |= attachment
-        used = {id_ for draft in drafts for id_ in draft["attachment_ids"]}
-        Attachment._secure_pending(used).unlink()
         return stored
 
     # -- links and after -------------------------------------------------------

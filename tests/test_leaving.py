@@ -129,10 +129,15 @@ class TestLeaving(SecureCase):
         self.queue(3)
         counts = {}
         for size in (10, 40):
+            upload = self.env["ir.attachment"].with_user(self.sender)
+            upload = upload.create(
+                {"name": "a.txt", "raw": b"a", "res_model": "secure.compose"}
+            )
             self.env.flush_all()
             self.env.invalidate_all()
             before = self.env.cr.sql_log_count
-            self.queue(size)
+            rows = self.queue(size, attachment_ids=upload.ids)
+            self.assertEqual(len(rows[-1].message.attachment_ids), 1)
             self.env.flush_all()
             counts[size] = self.env.cr.sql_log_count - before
         each = (counts[40] - counts[10]) / 30

@@ -140,13 +140,14 @@ class SecureCompose(models.TransientModel):
         return [model._recipient_problem(draft) for draft in drafts]
 
     def _files_problem(self):
-        return self.env["secure.draft"]._files_problem(
-            {
-                "attachment_ids": self.attachment_ids._origin.ids,
-                "attachments": [],
-                "direction": OUTBOUND,
-            }
-        )
+        model = self.env["secure.draft"]
+        draft = {
+            "attachment_ids": self.attachment_ids._origin.ids,
+            "attachments": [],
+            "direction": OUTBOUND,
+        }
+        model._note_sizes([draft])
+        return model._files_problem(draft)
 
     @api.model
     def generate_pin(self, partner_ids):
