@@ -60,6 +60,20 @@ class SecureThreadChatter(models.Model):
         self._tell_staff(sent.message, partner_ids or [])
         return sent.message.with_env(self.env)
 
+    def message_notify(self, *, partner_ids=False, **kwargs):
+        """Tell colleagues that something is to be done here (Odoo does, of to-dos), and
+        nothing of what: whoever calls may have put anything into the text."""
+        own = self.with_context(**own_code.MARK)
+        neutral = {
+            "body": content.PLACEHOLDER,
+            "subject": self.display_name if self else False,
+            "attachments": None,
+            "attachment_ids": None,
+        }
+        return super(SecureThreadChatter, own).message_notify(
+            partner_ids=partner_ids, **{**kwargs, **neutral}
+        )
+
     def _check_poster(self):
         """Only staff who may read the conversation write in it; Odoo's route comes
         here with ``sudo()``."""

@@ -131,14 +131,31 @@ class TestMessagesOfStrangers(SecureCase):
         self.assertFalse(self._mails)
 
     def test_a_todo_for_a_colleague_can_be_made(self):
-        """Odoo tells the colleague by a message in the conversation: it is sealed."""
-        sent = self.send()
+        """Odoo tells the colleague, by email or in the inbox, and tells nothing."""
+        sent = self.send(attachments=[("a.txt", b"a")])
         sent.thread.sudo().participant_ids = self.colleague
+        for kind in ("inbox", "email"):
+            self.colleague.notification_type = kind
+            with self.gateways():
+                todo = sent.thread.with_user(self.sender).activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    user_id=self.colleague.id,
+                    summary=CANARY_REPLY,
+                )
+                self.env.cr.precommit.run()
+            self.assertEqual(todo.user_id, self.colleague)
+        [mail] = self._mails
+        self.assertIn("colleague@practice.example", mail["email_to"][0])
+        self.assertNotIn(CANARY_REPLY, str(mail))
+        self.assertFalse(mail["attachments"])
+
+    def test_a_lock_is_told_by_email_too(self):
+        self.sender.notification_type = "email"
+        self.send(pin=PIN)
         with self.gateways():
-            todo = sent.thread.with_user(self.sender).activity_schedule(
-                "mail.mail_activity_data_todo", user_id=self.colleague.id
-            )
-        self.assertEqual(todo.user_id, self.colleague)
+            for _ in range(5):
+                self.visitor.open_gate(self.token, pin="111222")
+        self.assertEqual(self.visitor.status, 429)
 
 
 @tagged("post_install", "-at_install")
