@@ -1,10 +1,7 @@
-import hashlib
-
 from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..tools import network
-from ..tools.keyring import Purpose
 from ..tools.pin_policy import (
     WRONG_PINS_KILL_LINK,
     WRONG_PINS_LOCK,
@@ -56,14 +53,10 @@ class SecureAttempt(models.Model):
     @api.model
     def _subject(self, link, remote_addr):
         """What a try on a link is counted by: list of (kind, key)."""
-        network_key = network.throttle_key(remote_addr).encode()
         ring = self.env["secure.keyring"]._ring()
-        oldest = ring.fingerprints[-1]
-        address = hashlib.sha256(
-            ring.mac(Purpose.PINS, network_key, oldest)
-        ).hexdigest()
+        address = ring.pseudonym(network.throttle_key(remote_addr))
         return [
-            ("address", address[:32]),
+            ("address", address),
             ("link", str(link.id)),
             ("contact", str(link.thread_id.partner_id.id)),
         ]

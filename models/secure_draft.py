@@ -7,7 +7,6 @@ from odoo.exceptions import UserError
 
 from ..tools import content, limits
 from ..tools.keyring import new_uid
-from .secure_link import DEFAULT_EXPIRY_HOURS
 
 OUTBOUND, INBOUND, INTERNAL = "outbound", "inbound", "internal"
 DIRECTIONS = [
@@ -35,7 +34,7 @@ class SecureDraft(models.AbstractModel):
             "subject": "",
             "channel": thread.channel or "email",
             "pin": False,
-            "expiry_hours": int(company.secure_expiry_hours or DEFAULT_EXPIRY_HOURS),
+            "expiry_hours": int(company.secure_expiry_hours),
             "renewable": True,
             "responsible": thread.responsible_id
             or company.secure_responsible_id
@@ -182,7 +181,9 @@ class SecureDraft(models.AbstractModel):
             ids = tuple(draft["attachment_ids"])
             if ids not in seen:
                 pending = self.env["ir.attachment"]._secure_pending(ids)
-                seen[ids] = [(file._secure_file_name(), file.file_size) for file in pending]
+                seen[ids] = [
+                    (file._secure_file_name(), file.file_size) for file in pending
+                ]
             given = [(name, len(data)) for name, data in draft["attachments"]]
             draft["sizes"] = [*seen[ids], *given]
 

@@ -175,7 +175,7 @@ class SecureGrant(models.Model):
         """What the page's forms must send back."""
         message = f"form{self.handle}{self.cookie_hash}".encode()
         ring = self.env["secure.keyring"]._ring()
-        return ring.mac(Purpose.LINKS, message, ring.fingerprints[-1]).hex()[:32]
+        return ring.mac(Purpose.FORMS, message, ring.fingerprints[-1]).hex()[:32]
 
     @api.autovacuum
     def _gc_expired(self):

@@ -200,7 +200,7 @@ class SecureLink(models.Model):
         mac = (
             self.env["secure.keyring"]
             ._ring()
-            .mac(Purpose.LINKS, message, self.fingerprint)
+            .mac(Purpose.FORMS, message, self.fingerprint)
         )
         return mac.hex()[:32]
 

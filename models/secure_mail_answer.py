@@ -1,11 +1,9 @@
-import hashlib
 import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.tools.mail import email_normalize
 
-from ..tools.keyring import Purpose
 from .secure_keyring import KeysUnavailable
 
 _logger = logging.getLogger(__name__)
@@ -102,9 +100,7 @@ class SecureMailAnswer(models.Model):
     @api.model
     def _claim(self, sender):
         """Whether this sender may be answered now; then not again for a day."""
-        ring = self.env["secure.keyring"]._ring()
-        mac = ring.mac(Purpose.LOG, sender.encode(), ring.fingerprints[-1])
-        key = hashlib.sha256(mac).hexdigest()[:32]
+        key = self.env["secure.keyring"]._ring().pseudonym(sender)
         now = fields.Datetime.now()
         self.env.cr.execute(
             """INSERT INTO secure_mail_answer (sender, date) VALUES (%s, %s)

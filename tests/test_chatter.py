@@ -1,5 +1,5 @@
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import JsonRpcException, tagged
 
 from ..tools import content
 from .common import CANARY, CANARY_REPLY, CANARY_SUBJECT, SecureCase
@@ -27,13 +27,23 @@ class TestChatter(SecureCase):
             self.assertEqual(row["subject"], CANARY_SUBJECT)
 
     def test_others_do_not(self):
+        """Odoo answers them with what they may see elsewhere."""
+        self.contact.message_post(body="of the contact")
         for login in ("clerk", "colleague", "portal7"):
             with self.subTest(login=login):
-                try:
-                    rows = self.messages_for(login)
-                except Exception as error:  # the route refuses in several ways
-                    rows = {"refused": str(error)}
+                rows = self.messages_for(login)
+                self.assertEqual(bool(rows), login != "portal7")
+                self.assertNotIn(self.sent.message.id, rows)
+                models = {row["model"] for row in rows.values()}
+                self.assertNotIn("secure.thread", models)
                 self.assertNotIn(CANARY, str(rows))
+        self.authenticate(None, None)
+        with self.assertRaises(JsonRpcException) as refused:
+            self.make_jsonrpc_request(
+                "/mail/thread/messages",
+                {"thread_model": "secure.thread", "thread_id": self.thread.id},
+            )
+        self.assertEqual(str(refused.exception), "odoo.http.SessionExpiredException")
 
     def test_reads_give_the_placeholder(self):
         for user in (self.sender, self.manager):

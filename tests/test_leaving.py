@@ -45,13 +45,15 @@ class TestLeaving(SecureCase):
         late = fields.Datetime.now() + timedelta(hours=30)
         with freeze_time(late, tick=True), self.gateways():
             self.mails_of([row]).send()
+            token = self.left_token()
+            self.assertEqual(self.visitor.get(f"/sm/{token}").status_code, 200)
         link = row.link.sudo()
         self.assertGreaterEqual(link.expires_at, late + timedelta(hours=24))
         self.assertTrue(link.left_at)
-        self.assertEqual(
-            link._state(),
-            "expired" if link.expires_at < fields.Datetime.now() else "live",
-        )
+        with freeze_time(late + timedelta(hours=23, minutes=59), tick=True):
+            self.assertEqual(self.visitor.get(f"/sm/{token}").status_code, 200)
+        with freeze_time(late + timedelta(hours=24, minutes=1), tick=True):
+            self.assertEqual(self.visitor.get(f"/sm/{token}").status_code, 410)
 
     def test_sending_again_sends_the_same_link(self):
         [row] = self.queue()
@@ -76,17 +78,30 @@ class TestLeaving(SecureCase):
         self.assertEqual(log.mapped("kind"), ["failed"])
 
     def test_files_and_copies_added_to_the_mail_do_not_leave(self):
-        [row] = self.queue()
-        mail = self.mails_of([row])
-        file = self.env["ir.attachment"].create({"name": "x.txt", "raw": b"x"})
-        with mute_logger("odoo.addons.mail.models.mail_mail"):
-            mail.write({"email_cc": "spy@client.example"})
-            with self.gateways():
-                mail.send()
-        self.assertTrue(file.exists())
-        for left in self._mails:
-            self.assertFalse(left["attachments"] or left["email_cc"])
-            self.assertNotIn("spy@client.example", str(left["email_to"]))
+        """A mail takes the files of its message; a copy stops it altogether."""
+        rows = self.queue(2)
+        with_file, with_copy = self.mails_of(rows)
+        for mail in (with_file, with_copy):
+            file = self.env["ir.attachment"].create(
+                {"name": "plain.txt", "raw": b"x", "res_model": "res.company"}
+            )
+            self.env.cr.execute(
+                """INSERT INTO message_attachment_rel (message_id, attachment_id)
+                   VALUES (%s, %s)""",
+                [mail.mail_message_id.id, file.id],
+            )
+        with_copy.email_cc = "spy@client.example"
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertTrue(with_file.attachment_ids and with_copy.attachment_ids)
+        with self.gateways(), mute_logger("odoo.addons.mail.models.mail_mail"):
+            (with_file | with_copy).send()
+        self.assertEqual(with_file.state, "sent")
+        self.assertEqual(with_copy.state, "exception")
+        [left] = self._mails
+        self.assertEqual(left["email_to"], ['"P0" <p0@batch.example>'])
+        self.assertEqual((left["attachments"], left["email_cc"]), ([], []))
+        self.assertNotIn("plain.txt", left["EmailMessage"].as_string())
 
     def test_mark_without_link_never_shows(self):
         mail = self.env["mail.mail"].create(

@@ -47,6 +47,8 @@ class Purpose(enum.Enum):
     CONTENT = b"content"
     FILES = b"files"
     LINKS = b"links"
+    FORMS = b"forms"
+    PSEUDONYMS = b"pseudonyms"
     PINS = b"pins"
     LOG = b"log"
 
@@ -121,6 +123,14 @@ class Keyring:
         """HMAC-SHA256 of ``message`` (bytes) under the named key, else the first."""
         key = self._derive(fingerprint or self.primary, purpose)
         return hmac.new(key, message, hashlib.sha256).digest()
+
+    def pseudonym(self, text):
+        """A name for something whose own must not be stored: the same for the same
+        text, and telling nothing without the key.
+
+        The oldest key's, so that a new key does not make strangers of all."""
+        oldest = self.fingerprints[-1]
+        return self.mac(Purpose.PSEUDONYMS, text.encode(), oldest).hex()[:32]
 
     @functools.lru_cache(maxsize=64)  # noqa: B019 - a ring lives as long as a process
     def _derive(self, fingerprint, purpose):

@@ -166,7 +166,6 @@ class SecureCompose(models.TransientModel):
         self.ensure_one()
         self._check_sender()
         threads = self.env["secure.thread"]
-        # sudo: the group was checked; ``_send`` checks what may be sent
         sent = threads._send(
             [self._values_for(partner) for partner in self.partner_ids]
         )

@@ -1,0 +1,196 @@
+"""The log: one row for each thing that happened, and none that says too much."""
+
+from collections import Counter
+from datetime import timedelta
+
+from freezegun import freeze_time
+
+from odoo.tests import Form, tagged
+
+from ..tools.pin_policy import RENEWALS_PER_HOUR
+from .common import (
+    CANARY_FILE,
+    CANARY_FILE_NAME,
+    CANARY_REPLY,
+    PIN,
+    WRONG_PIN,
+    SecureCase,
+    Visitor,
+)
+from .test_page_rights import file_urls
+
+NETWORK = "127.0.0.0/24"
+
+
+class LogCase(SecureCase):
+    def rows(self, thread, *kinds):
+        """Rows as the sender finds them, oldest first."""
+        domain = [("thread_id", "=", thread.id)]
+        if kinds:
+            domain.append(("kind", "in", kinds))
+        return (
+            self.env["secure.access.log"]
+            .with_user(self.sender)
+            .search(domain, order="id")
+        )
+
+    def counts(self, thread):
+        return Counter(self.rows(thread).mapped("kind"))
+
+
+@tagged("post_install", "-at_install")
+class TestLogOfVisits(LogCase):
+    def test_each_thing_once(self):
+        sent = self.send(
+            pin=PIN, attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())]
+        )
+        self.visitor.get(f"/sm/{self.token}")
+        self.assertEqual(self.counts(sent.thread), {"sent": 1, "delivered": 1})
+        self.visitor.submit(pin=WRONG_PIN)
+        self.visitor.submit(pin=PIN)
+        path = self.visitor.path
+        for _again in range(2):
+            self.visitor.get("/" + path)
+        self.visitor.get(file_urls(self.visitor.text)[0])
+        self.visitor.get("/" + path)
+        self.visitor.submit(self.visitor.form(path), body=CANARY_REPLY)
+        self.visitor.submit(self.visitor.form("/leave"))
+        expected = [
+            "sent",
+            "delivered",
+            "opened",
+            "pin_refused",
+            "pin_accepted",
+            "read",
+            "file_taken",
+            "replied",
+            "left",
+        ]
+        rows = self.rows(sent.thread)
+        self.assertEqual(rows.mapped("kind"), expected)
+        for row in rows[2:]:
+            with self.subTest(kind=row.kind):
+                self.assertEqual(row.network, NETWORK)
+                self.assertEqual(row.address, "c***@client.example")
+                self.assertEqual(row.channel, "email")
+                self.assertEqual(row.thread_name, sent.thread.name)
+                self.assertEqual(row.partner_id, self.contact.id)
+                self.assertEqual(row.company_id, self.company)
+                self.assertEqual(row.link_id, sent.link.id)
+                self.assertFalse(row.user_name)
+        reply = sent.thread.message_ids.sorted("id")[-1]
+        self.assertEqual(rows[5].message_id, sent.message.id)
+        self.assertEqual(rows[7].message_id, reply.id)
+
+    def test_first_opening_only(self):
+        sent = self.send()
+        for visitor in (Visitor(self), Visitor(self)):
+            visitor.open_gate(self.token)
+        self.assertEqual(
+            self.counts(sent.thread),
+            {"sent": 1, "delivered": 1, "opened": 1, "read": 1},
+        )
+
+    def test_double_click_is_one_reply(self):
+        sent = self.send()
+        self.visitor.open_gate(self.token)
+        action, hidden = self.visitor.forms()[self.visitor.form(self.visitor.path)]
+        for _click in range(2):
+            self.visitor.post(action, data={**hidden, "body": "once"})
+        self.assertEqual(self.counts(sent.thread)["replied"], 1)
+
+    def test_number_is_masked(self):
+        sent = self.send(channel="sms")
+        self.visitor.open_gate(self.token)
+        [row] = self.rows(sent.thread, "opened")
+        self.assertEqual((row.address, row.channel), ("+32***56", "sms"))
+
+
+@tagged("post_install", "-at_install")
+class TestLogOfRenewals(LogCase):
+    def ask(self, sent, token):
+        moment = sent.link.sudo().expires_at + timedelta(seconds=1)
+        with freeze_time(moment, tick=True), self.gateways():
+            self.visitor.get(f"/sm/{token}")
+            self.visitor.submit(self.visitor.form("/renew"))
+
+    def test_renewed(self):
+        sent = self.send()
+        self.ask(sent, self.token)
+        self.assertEqual(
+            self.counts(sent.thread), {"sent": 2, "delivered": 2, "renewed": 1}
+        )
+        [row] = self.rows(sent.thread, "renewed")
+        self.assertEqual(row.network, NETWORK)
+        self.assertEqual(row.address, "c***@client.example")
+
+    def test_refused_for_the_address(self):
+        sent = self.send()
+        self.contact.email = "new@client.example"
+        self.ask(sent, self.token)
+        self.assertEqual(
+            self.counts(sent.thread), {"sent": 1, "delivered": 1, "renewal_refused": 1}
+        )
+        [row] = self.rows(sent.thread, "renewal_refused")
+        self.assertEqual((row.detail, row.network), ("address", NETWORK))
+        self.assertEqual(row.address, "c***@client.example")
+
+    def test_refused_for_what_would_stop_a_send(self):
+        sent = self.send()
+        self.company.secure_pin_required = True
+        self.ask(sent, self.token)
+        self.assertEqual(
+            self.counts(sent.thread), {"sent": 1, "delivered": 1, "renewal_refused": 1}
+        )
+        [row] = self.rows(sent.thread, "renewal_refused")
+        self.assertEqual((row.detail, row.network), ("refused", NETWORK))
+        self.assertFalse(self._mails)
+
+    def test_beyond_the_limit(self):
+        """Nothing happens, not even in the log: asking is free for whoever asks."""
+        for _conversation in range(RENEWALS_PER_HOUR):
+            self.ask(self.send(), self.token)
+            self.assertEqual(len(self._mails), 1)
+        sent = self.send()
+        self.ask(sent, self.token)
+        self.assertFalse(self._mails)
+        self.assertEqual(self.counts(sent.thread), {"sent": 1, "delivered": 1})
+
+
+@tagged("post_install", "-at_install")
+class TestLogOfPins(LogCase):
+    def wizard(self, **values):
+        return (
+            self.env["secure.pin.wizard"]
+            .with_user(self.sender)
+            .create({"partner_id": self.contact.id, **values})
+        )
+
+    def test_set_generated_and_removed(self):
+        """In each conversation of the contact, by name of who did it."""
+        threads = self.send().thread | self.send(user=self.colleague).thread
+        other = self.send(partner=self.other_contact).thread
+        log = self.env["secure.access.log"].with_user(self.manager)
+        for count, change in enumerate(
+            (
+                lambda: self.wizard(pin=PIN).action_save(),
+                lambda: self.wizard().action_generate(),
+                lambda: self.wizard().action_clear(),
+            ),
+            start=1,
+        ):
+            change()
+            rows = log.search([("kind", "=", "pin_set")])
+            self.assertEqual(
+                Counter(rows.mapped("thread_id")), dict.fromkeys(threads.ids, count)
+            )
+            self.assertEqual(set(rows.mapped("user_name")), {"Sender"})
+            self.assertEqual(set(rows.mapped("partner_id")), {self.contact.id})
+        self.assertNotIn("pin_set", self.counts(other))
+
+    def test_by_the_form(self):
+        thread = self.send().thread
+        wizards = self.env["secure.pin.wizard"].with_user(self.sender)
+        with Form(wizards.with_context(default_partner_id=self.contact.id)) as form:
+            form.pin = PIN
+        self.assertEqual(self.counts(thread)["pin_set"], 1)
