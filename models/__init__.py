@@ -10,6 +10,7 @@ from . import (
     secure_thread_chatter,
     secure_thread_screen,
     secure_link,
+    secure_link_gate,
     secure_link_leaving,
     secure_link_renewal,
     secure_page,

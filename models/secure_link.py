@@ -18,30 +18,6 @@ RENEWAL_GRACE = timedelta(days=90)
 """How long after its expiry a link can still ask for a new one."""
 DOORS = 20
 """How many browsers may have a link open at once."""
-GATE_FIELDS = {
-    "secure.link": [
-        "address",
-        "channel",
-        "expires_at",
-        "fingerprint",
-        "nonce",
-        "public_id",
-        "renewable",
-        "replaced_by_id",
-        "revoked_at",
-        "thread_id",
-    ],
-    "secure.thread": [
-        "active",
-        "company_id",
-        "name",
-        "partner_id",
-        "pin_rule",
-        "secure_uid",
-    ],
-    "res.partner": ["active", "country_id", "email_normalized", "lang", "phone"],
-}
-"""What the gate looks at, read in one query for each model and no column more."""
 
 
 class SecureLink(models.Model):
@@ -117,7 +93,6 @@ class SecureLink(models.Model):
         """
         self.ensure_one()
         thread = self.thread_id.sudo()
-        thread.partner_id.fetch(GATE_FIELDS["res.partner"])
         if self.revoked_at or not thread.active or not thread.partner_id.active:
             return "revoked"
         if fields.Datetime.now() >= self.expires_at:
@@ -187,10 +162,7 @@ class SecureLink(models.Model):
         well_formed = tokens.is_well_formed(token)
         token = token if well_formed else "0" * tokens.TOKEN_LENGTH
         public_id = token[: tokens.PUBLIC_ID_LENGTH]
-        link = self.sudo().search_fetch(
-            [("public_id", "=", public_id)], GATE_FIELDS["secure.link"], limit=1
-        )
-        link.thread_id.fetch(GATE_FIELDS["secure.thread"])
+        link = self._read_gate(public_id)
         genuine = tokens.verify(ring, token, link._token_parts() if link else None)
         return link if genuine and well_formed else link.browse()
 

@@ -202,7 +202,6 @@ class SecurePage(models.AbstractModel):
     def _company_values(self, company):
         if not company:
             return {"name": "", "phone": "", "color": "", "logo": ""}
-        company.fetch(["name", "phone", "primary_color", "uses_default_logo"])
         has_logo = not company.uses_default_logo
         return {
             "name": company.name,

@@ -164,6 +164,9 @@ class SecureThread(models.Model):
     def _effective_rule(self):
         """The rule that holds now: the thread's, or stricter since the contact got a
         PIN of their own."""
+        rule = self.sudo().pin_rule
+        if rule in ("contact", "message"):
+            return rule
         return self.env["secure.pin"]._for(self)[0]
 
     def _pin_state(self):

@@ -229,6 +229,18 @@ class TestTodos(SecureCase):
         )
         self.assertIn("fine here", elsewhere.note)
 
+    def test_cannot_be_moved_in_with_a_note(self):
+        todo = self.contact.activity_schedule(
+            "mail.mail_activity_data_todo", user_id=self.sender.id, note=CANARY
+        )
+        place = self.env["ir.model"]._get_id("secure.thread")
+        with self.assertRaises(UserError) as refused:
+            todo.with_user(self.sender).write(
+                {"res_model_id": place, "res_id": self.thread.id}
+            )
+        self.assertIn("not sealed", str(refused.exception))
+        self.assertEqual(todo.res_model, "res.partner")
+
     def test_feedback_ends_sealed_in_the_conversation(self):
         todo = self.schedule(summary="Call back")
         with self.leak_scan() as scan:
