@@ -1,4 +1,4 @@
-"""What the gate looks at, read with one query: the first thing every visitor waits for."""
+"""What the gate looks at, read with one query: every visitor waits for it first."""
 
 from odoo import api, models
 from odoo.tools import SQL

@@ -6,6 +6,7 @@ import zipfile
 from odoo.exceptions import AccessError
 from odoo.http import Request
 from odoo.tests import tagged
+from odoo.tools.misc import limited_field_access_token
 
 from .common import CANARY_FILE, CANARY_FILE_NAME, SecureCase
 
@@ -84,20 +85,37 @@ class TestFileRoads(SecureCase):
                     self.assertEqual(response.status_code, 403)
                     self.assertNothing(response, "zip")
 
-    def test_tokens_open_nothing(self):
+    def test_tokens_open_nothing_of_ours(self):
+        """Neither one that got into the row, nor those Odoo signs for a while."""
         token = self.env["ir.attachment"]._generate_access_token()
         self.env.cr.execute(
             "UPDATE ir_attachment SET access_token = %s WHERE id = %s",
             [token, self.ours.id],
         )
-        limited = self.ours.sudo()._get_ownership_token()
+        signed = [
+            limited_field_access_token(self.ours, field, scope=scope)
+            for field, scope in (
+                ("raw", "binary"),
+                ("datas", "binary"),
+                ("thumbnail", "binary"),
+                ("id", "attachment_ownership"),
+            )
+        ]
+        for login in (None, self.portal.login, self.clerk.login):
+            self.authenticate(login, login and f"{login}-{login}")
+            for value in (token, *signed):
+                for road in self.roads(self.ours):
+                    separator = "&" if "?" in road else "?"
+                    response = self.url_open(f"{road}{separator}access_token={value}")
+                    self.assertNothing(response, road)
+
+    def test_a_token_of_ours_opens_nothing_of_others(self):
         self.authenticate(None, None)
-        for value in (token, limited):
-            for road in self.roads(self.ours):
-                separator = "&" if "?" in road else "?"
-                self.assertNothing(
-                    self.url_open(f"{road}{separator}access_token={value}"), road
-                )
+        token = limited_field_access_token(self.ours, "raw", scope="binary")
+        for road in self.roads(self.foreign):
+            separator = "&" if "?" in road else "?"
+            response = self.url_open(f"{road}{separator}access_token={token}")
+            self.assertNothing(response, road)
 
     def test_no_tokens_are_made(self):
         self.assertFalse(self.ours._get_raw_access_token())
@@ -133,16 +151,15 @@ class TestFileRoads(SecureCase):
             self.assertEqual(values["mimetype"], "application/octet-stream")
             self.assertFalse(values["index_content"] or values["description"])
 
-    def test_outsiders_cannot_read_by_orm(self):
+    def test_outsiders_cannot_read_by_rpc(self):
         for user in (self.portal, self.clerk, self.colleague):
-            with self.subTest(user=user.login), self.assertRaises(AccessError):
-                self.ours.with_user(user).read(["raw"])
-            found = (
-                self.env["ir.attachment"]
-                .with_user(user)
-                .search([("id", "=", self.ours.id)])
-            )
-            self.assertFalse(found)
+            for file in (self.ours, self.foreign):
+                files = self.env["ir.attachment"].with_user(user)
+                with self.subTest(user=user.login, file=file.name):
+                    for field in ("raw", "datas", "name", "secure_display_name"):
+                        with self.assertRaises(AccessError):
+                            files.browse(file.id).read([field])
+                    self.assertFalse(files.search([("id", "=", file.id)]))
 
     def test_sealed_columns_are_for_nobody(self):
         for field in ("secure_uid", "secure_name", "secure_mimetype"):
