@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 
 from ..tools import log_filter, own_code
 from ..tools import notification as texts
+from .secure_keyring import KeysUnavailable
 
 SENT_KEPT = timedelta(days=7)
 """How long a notification's mail is kept for whoever looks into what left."""
@@ -48,17 +49,31 @@ class MailMail(models.Model):
         )
         if not secure:
             return super()._send(*args, **kwargs)
-        links = secure.secure_link_id
-        links._prepare_leaving()
-        leaving = _Leaving({mail.id: mail.secure_link_id for mail in secure})
-        result = super(MailMail, self.with_context(secure_leaving=leaving))._send(
-            *args, **kwargs
-        )
+        try:
+            leaving = secure._prepare_leaving()
+        except KeysUnavailable as locked:
+            secure._fail_locked(str(locked))
+            return super(MailMail, self - secure)._send(*args, **kwargs)
+        own = self.with_context(secure_leaving=leaving)
+        result = super(MailMail, own)._send(*args, **kwargs)
         sent = secure.filtered(lambda mail: mail.state == "sent")
         sent.secure_link_id._mark_left()
         failed = (secure - sent).filtered(lambda mail: mail.state == "exception")
         failed.secure_link_id._mark_failed()
         return result
+
+    def _prepare_leaving(self):
+        """The clear links of these mails, whose validity starts now."""
+        leaving = _Leaving({mail.id: mail.secure_link_id for mail in self})
+        self.secure_link_id._prepare_leaving()
+        return leaving
+
+    def _fail_locked(self, reason):
+        """Without the key these stay, as failed and to be sent again; others go."""
+        failure = {"failure_type": "unknown", "failure_reason": reason}
+        self.write({"state": "exception", **failure})
+        self._postprocess_sent_message(success_pids=[], success_emails=[], **failure)
+        self.secure_link_id._mark_failed()
 
     @api.model_create_multi
     def create(self, vals_list):

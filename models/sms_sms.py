@@ -1,6 +1,7 @@
 from odoo import fields, models
 
 from ..tools import notification as texts
+from .secure_keyring import KeysUnavailable
 
 
 class _LinkedSmsApi:
@@ -63,10 +64,14 @@ class SmsSms(models.Model):
         astray = self.sudo().filtered(lambda sms: not sms._reaches_contact())
         astray.action_set_error("sms_number_format")
         good = self.sudo() - astray
+        try:
+            urls = good.secure_link_id._urls()
+        except KeysUnavailable:
+            # Nothing may raise here: what has just been sent would be sent again
+            good.action_set_error("sms_server")
+            good, urls = good.browse(), {}
         if good:
-            links = good.secure_link_id
-            links._prepare_leaving()
-            urls = links._urls()
+            good.secure_link_id._prepare_leaving()
             by_uuid = {sms.uuid: urls[sms.secure_link_id.id] for sms in good}
             api = _LinkedSmsApi(sms_api, by_uuid)
             super(SmsSms, good.sudo(self.env.su))._send_with_api(api, **kwargs)

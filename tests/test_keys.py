@@ -82,6 +82,44 @@ class TestKeys(SecureCase):
         self.assertFalse(os.path.exists(self.file))
         self.assertIn(self.file, status["problem"])
 
+    def test_queues_go_on_without_the_key(self):
+        """What is not ours leaves; what is ours is shown as failed, to be retried."""
+        with patch.object(
+            type(self.env["mail.mail"]), "send_after_commit", lambda _m: None
+        ):
+            threads = self.env["secure.thread"].with_user(self.sender)
+            drafts = [
+                {
+                    "partner": self.contact,
+                    "company": self.company,
+                    "body": "x",
+                    "channel": channel,
+                }
+                for channel in ("email", "sms")
+            ]
+            by_mail, by_sms = threads._send(drafts)
+        mail = by_mail.message.sudo().mail_ids
+        plain = self.env["mail.mail"].create(
+            {"subject": "plain", "body_html": "x", "email_to": "a@b.example"}
+        )
+        sms = self.env["sms.sms"].search([("mail_message_id", "=", by_sms.message.id)])
+        plain_sms = self.env["sms.sms"].create({"number": "+32470000000", "body": "x"})
+        with self.keys(b"o" * 32), mute_logger(KEYRING_LOG), self.gateways():
+            (mail | plain).send()
+            (sms | plain_sms).send()
+            self.assertEqual([left["subject"] for left in self._mails], ["plain"])
+            self.assertEqual([left["number"] for left in self._sms], ["+32470000000"])
+        self.assertEqual((mail.state, plain.state), ("exception", "sent"))
+        self.assertIn("missing", mail.failure_reason)
+        self.assertEqual(sms.state, "error")
+        statuses = (by_mail.message | by_sms.message).sudo().notification_ids
+        self.assertEqual(set(statuses.mapped("notification_status")), {"exception"})
+        with self.gateways():
+            mail.mark_outgoing()
+            mail.send()
+            sms.resend_failed()
+            self.assertEqual(len(self._mails) + len(self._sms), 2)
+
     def test_page_says_unavailable(self):
         self.send()
         with self.keys(b"o" * 32), mute_logger(KEYRING_LOG):
