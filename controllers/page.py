@@ -214,4 +214,4 @@ class SecurePage(PageAnswers, http.Controller):
 def _text(form, name):
     """A field of a form as text; a file sent in its place counts as nothing."""
     value = form.get(name)
-    return value[: limits.BODY_MAX_CHARACTERS] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

@@ -7,25 +7,16 @@ from ..tools import content, own_code
 from ..tools.keyring import Purpose, new_uid
 from .secure_draft import DIRECTIONS
 
-PROTECTED_FIELDS = frozenset(
+FREE_FIELDS = frozenset(
     {
-        "attachment_ids",
-        "author_id",
-        "body",
-        "email_from",
-        "message_id",
-        "message_type",
-        "model",
-        "res_id",
-        "secure_body",
-        "secure_direction",
-        "secure_subject",
-        "secure_uid",
-        "subject",
-        "subtype_id",
+        "message_link_preview_ids",
+        "notification_ids",
+        "pinned_at",
+        "reaction_ids",
+        "starred_partner_ids",
     }
 )
-"""What nobody changes of a secure message once it is stored."""
+"""All that changes of a secure message once it is stored: marks and Odoo's statuses."""
 
 
 class MailMessage(models.Model):
@@ -87,7 +78,7 @@ class MailMessage(models.Model):
 
     def write(self, vals):
         """Refuse changes to secure messages: who was notified may write by RPC."""
-        if PROTECTED_FIELDS & vals.keys() and not own_code.is_own(self.env):
+        if vals.keys() - FREE_FIELDS and not own_code.is_own(self.env):
             self.check_access("write")
             vals = self._without_unchanged(vals)
         return super().write(vals)
@@ -117,7 +108,7 @@ class MailMessage(models.Model):
             )
         if not secure:
             return vals
-        names = PROTECTED_FIELDS & vals.keys()
+        names = (vals.keys() - FREE_FIELDS) & self._fields.keys()
         for name in names:
             field = self._fields[name]
             for message in secure:

@@ -143,7 +143,8 @@ class SecurePage(models.AbstractModel):
                 "date_iso": message.date.isoformat() + "Z",
                 "date_text": self._date_text(message.date, thread),
                 "files": [
-                    self._file_row(file, address) for file in message.attachment_ids
+                    self._file_row(file, address)
+                    for file in message.attachment_ids.sorted("id")
                 ],
             }
             for message in reversed(messages)

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.fields import Domain
 from odoo.tools import groupby
 
 from ..tools.keyring import Purpose, new_uid
@@ -26,6 +25,7 @@ class SecureThread(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "last_message_date desc, id desc"
     _mail_post_access = "read"
+    _rec_names_search = ["name", "partner_id"]
 
     name = fields.Char(
         "Reference", required=True, readonly=True, copy=False, index=True
@@ -151,13 +151,6 @@ class SecureThread(models.Model):
         return self.env["secure.keyring"]._open(
             Purpose.CONTENT, place, thread.subject_sealed
         )
-
-    @api.model
-    def _search_display_name(self, operator, value):
-        domain = super()._search_display_name(operator, value)
-        if operator in ("ilike", "like", "=", "=ilike", "=like") and value:
-            domain = Domain(domain) | Domain("partner_id", operator, value)
-        return domain
 
     # -- PIN -------------------------------------------------------------------
 

@@ -65,28 +65,30 @@ class SecureThreadSend(models.Model):
     def _find_or_make_threads(self, drafts):
         """Give each draft a conversation: the given one, its document's, a new one."""
         outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
-        about = self._threads_about(
-            [draft for draft in outbound if not draft["thread"]]
-        )
-        missing = []
-        for draft in outbound:
+        about = self._threads_about([row for row in outbound if not row["thread"]])
+        starting = {}
+        for number, draft in enumerate(outbound):
             if draft["thread"] and draft["pin"]:
                 draft.update(thread=self.browse(), res_model=False, res_id=False)
-            draft["thread"] = draft["thread"] or about.get(
-                self._document_key(draft), self.browse()
-            )
+            key = self._document_key(draft)
+            draft["thread"] = draft["thread"] or about.get(key, self.browse())
             if not draft["thread"]:
-                missing.append(draft)
-        made = self.sudo().create([self._thread_values(draft) for draft in missing])
-        for draft, thread in zip(missing, made, strict=True):
-            draft["thread"] = thread
-            if draft["pin"]:
-                self.env["secure.pin"]._set(thread, draft["pin"])
+                # Drafts about one document share what the first of them starts
+                starting.setdefault(key or number, []).append(draft)
+        self._start_threads(list(starting.values()))
         for rule in {draft["pin_rule"] for draft in outbound}:
-            ids = [
-                draft["thread"].id for draft in outbound if draft["pin_rule"] == rule
-            ]
-            self.sudo().browse(ids)._tighten(rule)
+            rows = [draft for draft in outbound if draft["pin_rule"] == rule]
+            self.sudo().browse(row["thread"].id for row in rows)._tighten(rule)
+
+    @api.model
+    def _start_threads(self, groups):
+        """A new conversation for each list of drafts."""
+        made = self.sudo().create([self._thread_values(group[0]) for group in groups])
+        for group, thread in zip(groups, made, strict=True):
+            for draft in group:
+                draft["thread"] = thread
+            if group[0]["pin"]:
+                self.env["secure.pin"]._set(thread, group[0]["pin"])
 
     @api.model
     def _threads_about(self, drafts):
@@ -114,6 +116,9 @@ class SecureThreadSend(models.Model):
 
     @api.model
     def _document_key(self, draft):
+        """What makes two sends one conversation; None when nothing does."""
+        if draft["pin"] or not draft["res_id"]:
+            return None
         return (
             draft["company"].id,
             draft["partner"].id,

@@ -114,6 +114,21 @@ class TestMessagesOfStrangers(SecureCase):
             with self.assertRaises(AccessError):
                 self.env["mail.message"].with_user(user).create({**target, "body": "x"})
 
+    def test_nothing_else_of_a_message_changes_either(self):
+        sent = self.send()
+        for values in (
+            {"date": "2020-01-01 00:00:00"},
+            {"reply_to": "x@evil.example"},
+            {"is_internal": True},
+            {"partner_ids": [(4, self.clerk.partner_id.id)]},
+            {"child_ids": [(0, 0, {"body": CANARY_REPLY})]},
+            {"secure_seen_date": "2020-01-01 00:00:00"},
+        ):
+            with self.subTest(values=values), self.assertRaises(AccessError):
+                sent.message.with_user(self.sender).write(values)
+            with self.subTest(values=values, sudo=True), self.assertRaises(AccessError):
+                sent.message.with_user(self.sender).sudo().write(values)
+
     def test_a_template_cannot_mail_a_conversation(self):
         sent = self.send()
         template = self.env["mail.template"].create(

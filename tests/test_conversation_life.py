@@ -280,3 +280,22 @@ class TestTodos(SecureCase):
         self.sender.active = False
         self.ask_for_a_link()
         self.assertEqual(self.sent.thread.activity_ids.user_id, self.manager)
+
+
+@tagged("post_install", "-at_install")
+class TestOneBatch(SecureCase):
+    def test_two_sends_about_one_document_share_its_conversation(self):
+        draft = {
+            "partner": self.contact,
+            "company": self.company,
+            "body": "x",
+            "res_model": "res.partner",
+            "res_id": self.contact.id,
+        }
+        with self.gateways():
+            rows = self.env["secure.thread"]._send([draft, dict(draft)])
+            own = self.env["secure.thread"]._send([draft, dict(draft, pin="839174")])
+        self.assertEqual(rows[0].thread, rows[1].thread)
+        self.assertEqual(len(rows[0].thread.message_ids), 3)
+        self.assertEqual(own[0].thread, rows[0].thread)
+        self.assertNotEqual(own[1].thread, rows[0].thread)

@@ -241,7 +241,11 @@ class TestLeaving(SecureCase):
     def test_sent_mails_are_purged_in_bulk(self):
         row = self.send()
         mail = self.mails_of([row])
-        mail.mail_message_id.date = fields.Datetime.now() - timedelta(days=8)
+        self.env.cr.execute(
+            "UPDATE mail_message SET date = date - interval '8 days' WHERE id = %s",
+            [row.message.id],
+        )
+        self.env.invalidate_all()
         self.env["mail.mail"]._gc_secure_sent()
         self.assertFalse(mail.exists())
         self.assertTrue(row.message.exists())
