@@ -110,6 +110,21 @@ class TestGate(SecureCase):
         self.assertEqual(next(iter(answers))[0], 404)
         self.assertNotIn(self.company.name, next(iter(answers))[1].split("</title>")[1])
 
+    def test_language_and_direction_of_the_contact(self):
+        """Not the visitor's browser's, not the company's."""
+        wanted = {"Accept-Language": "de"}
+        for code, attributes in (
+            ("fr_FR", 'lang="fr-FR" dir="ltr"'),
+            ("ar_001", 'lang="ar-001" dir="rtl"'),
+        ):
+            self.env["res.lang"]._activate_lang(code)
+            self.contact.lang = code
+            self.send(pin=PIN)
+            self.visitor.get(f"/sm/{self.token}", headers=wanted)
+            self.assertIn(attributes, self.visitor.text)
+            self.visitor.submit(pin=PIN)
+            self.assertIn(attributes, self.visitor.text)
+
     def test_headers(self):
         self.send()
         for path in (f"/sm/{self.token}", "/sm/" + "0" * 33):
