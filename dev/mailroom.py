@@ -34,11 +34,11 @@ PAGE = """<!DOCTYPE html>
            margin: 1rem 0; padding: 1rem; }}
  header {{ color: #555; font-size: .875rem; overflow-wrap: anywhere; }}
  h2 {{ font-size: 1.125rem; margin: .25rem 0 .5rem; }}
- iframe {{ border: 0; width: 100%; height: 16rem; resize: vertical; }}
+ iframe {{ border: 0; width: 100%; height: 30rem; resize: vertical; }}
  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; margin: 0; }}
 </style></head><body>
 <h1>Caught mail and SMS</h1>
-<p>What would have left this house, newest first. Nothing was sent to anybody.</p>
+<p>What would have been sent, newest first. Nothing has left this machine.</p>
 {entries}
 <script>
  const seen = "{count}";

@@ -76,7 +76,7 @@ class Pictures:
         page.click("button[type=submit]")
         page.wait_for_selector(".o_web_client")
         [thread] = self.stage.call("secure.thread", "search", [], login=STAFF)
-        page.goto(f"{self.stage.base_url}/odoo/secure.thread/{thread}")
+        page.goto(f"{self.stage.base_url}/odoo/secure-messaging/{thread}")
         page.wait_for_selector("text=half past four")
         self.take(page, "back-office")
         page.goto(f"{self.stage.base_url}/odoo/secure-messaging")

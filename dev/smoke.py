@@ -141,7 +141,13 @@ class Smoke:
             page.goto(f"{self.stage.base_url}/odoo/secure.thread/{thread['id']}")
             page.wait_for_selector(f"text={CANARIES['reply']}")
             page.wait_for_selector(f"text={CANARIES['reply file name']}")
+            self.stage.wait_for("the mark of having been read", self.nothing_unread)
         tell(f"the answer and its file are in the back office, in {thread['name']}")
+
+    def nothing_unread(self):
+        """Whether staff have opened all that contacts answered."""
+        unread = [("staff_unread_count", ">", 0)]
+        return not self.stage.call("secure.thread", "search_count", unread, login=STAFF)
 
     def renew(self):
         """An expired link asks for a new one; it goes to the address on file."""

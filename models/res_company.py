@@ -31,7 +31,7 @@ class ResCompany(models.Model):
             "Hello {{ contact.name }},\n\n"
             "{{ user.name_and_company }} sent you a secure message. You can read and "
             "answer it here:\n\n{{ secure_link }}\n\n"
-            "Please do not answer this email: answers do not reach us."
+            "Please do not answer this email: an answer would not be confidential."
         ),
     )
     secure_sms_body = fields.Text(

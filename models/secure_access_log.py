@@ -63,7 +63,7 @@ class SecureAccessLog(models.Model):
         common = {
             "date": fields.Datetime.now(),
             "kind": kind,
-            "user_id": self.env.uid,
+            "user_id": self.env.uid if self.env.user._is_internal() else False,
             "network": network.masked(remote_addr),
         }
         rows = [

@@ -128,18 +128,45 @@ class SecureAttempt(models.Model):
             return True
 
     @api.model
-    def _forgive(self, partners):
-        """Staff unlocked contacts, or set them a new PIN.
+    def _staff_can_unlock(self, partner, links):
+        """Whether there is a lock that :meth:`_forgive` ends."""
+        keys = [str(link_id) for link_id in links.ids]
+        self.env.cr.execute(
+            SQL(
+                """SELECT EXISTS (
+                       SELECT FROM secure_attempt
+                        WHERE (kind = 'contact' AND key = %s AND total >= %s)
+                           OR (kind = 'link' AND key = ANY(%s)
+                               AND locked_until > %s))""",
+                str(partner.id),
+                WRONG_PINS_PER_CONTACT,
+                keys,
+                fields.Datetime.now(),
+            )
+        )
+        return self.env.cr.fetchone()[0]
+
+    @api.model
+    def _forgive(self, partners, links=()):
+        """Staff unlocked contacts and their links, or set them a new PIN. A link that
+        too many wrong PINs have ended stays dead: they can send a new one.
 
         In a transaction of its own like all else here: held until the caller's commit,
         the table's lock would stop every gate."""
-        keys = [str(partner_id) for partner_id in partners.ids]
+        links = links or self.env["secure.link"]
         with self._own_transaction() as counters:
             counters.env.cr.execute(
                 SQL(
                     """DELETE FROM secure_attempt
                         WHERE kind = 'contact' AND key = ANY(%s)""",
-                    keys,
+                    [str(partner_id) for partner_id in partners.ids],
+                )
+            )
+            counters.env.cr.execute(
+                SQL(
+                    """UPDATE secure_attempt SET locked_until = NULL, window_count = 0
+                        WHERE kind = 'link' AND key = ANY(%s)""",
+                    [str(link_id) for link_id in links.ids],
                 )
             )
 

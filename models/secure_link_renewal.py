@@ -48,7 +48,7 @@ class SecureLinkRenewal(models.Model):
     def _renewal_refusal(self):
         """Why a visitor gets no new link: a key of the responsible's reminders."""
         if not self._serves(self.thread_id._address_on_file(self.channel)):
-            return "address"
+            return "moved"
         drafts = self.env["secure.draft"]
         return "refused" if drafts._outbound_problem(self._renewal_draft()) else ""
 

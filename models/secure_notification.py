@@ -148,7 +148,9 @@ class SecureNotification(models.AbstractModel):
     def _mail_body(self, draft):
         """The mail's HTML, still with the mark in the link's place."""
         company = draft["company"].with_context(lang=draft["partner"].lang)
-        anchor = Markup('<a href="%(mark)s">%(mark)s</a>') % {"mark": texts.LINK_MARK}
+        anchor = Markup(
+            '<a href="%(mark)s" style="overflow-wrap: anywhere">%(mark)s</a>'
+        ) % {"mark": texts.LINK_MARK}
         text = texts.fill_html(company.secure_email_body, self._values(draft), anchor)
         layout = self._mail_layout(company, draft["partner"].lang)
         return layout.replace(texts.TEXT_MARK, text)

@@ -211,11 +211,15 @@ class SecureThread(models.Model):
 
     def _reminder_texts(self):
         return {
-            "locked": self.env._("Locked after too many wrong PINs"),
+            "address": self.env._(
+                "Too many wrong PINs from one place: opens again in 30 minutes"
+            ),
+            "link": self.env._("Too many wrong PINs: link locked for 30 minutes"),
+            "contact": self.env._("Too many wrong PINs: locked until you unlock it"),
             "refused": self.env._(
                 "The contact asked for a new link, which may not be sent now"
             ),
-            "address": self.env._(
+            "moved": self.env._(
                 "The contact asked for a new link, but the address has changed"
             ),
         }
@@ -242,7 +246,8 @@ class SecureThread(models.Model):
     def action_unlock(self):
         """Give the contact a fresh budget of wrong PINs."""
         self.check_access("write")
-        self.env["secure.attempt"]._forgive(self.partner_id)
+        # sudo: the links of conversations the current user may write to
+        self.env["secure.attempt"]._forgive(self.partner_id, self.sudo().link_ids)
         self.env["secure.access.log"]._log("unlocked", self)
 
     def action_close(self):

@@ -27,11 +27,12 @@ class SecureThreadScreen(models.Model):
             thread.current_pin_rule = thread._effective_rule()
 
     def _compute_is_locked(self):
-        """Whether wrong PINs have used up the contact's budget: only staff end that."""
-        attempts = self.env["secure.attempt"]
+        """Whether wrong PINs have locked the contact or a link, which staff can end. A
+        network address opens again by itself, and for nobody sooner."""
         for thread in self:
-            subject = [("contact", str(thread.partner_id.id))]
-            thread.is_locked = bool(attempts._lock_reason(subject))
+            links = thread.sudo().link_ids
+            attempts = self.env["secure.attempt"]
+            thread.is_locked = attempts._staff_can_unlock(thread.partner_id, links)
 
     @api.depends("link_ids.revoked_at")
     def _compute_has_links(self):

@@ -173,7 +173,8 @@ class SecureThreadSend(models.Model):
             "model": "secure.thread",
             "res_id": thread.id,
             "body": content.PLACEHOLDER,
-            "subject": draft.get("notification_subject") or thread.name,
+            "subject": draft.get("notification_subject")
+            or self._neutral_subject(draft),
             "message_type": "comment",
             "subtype_id": self.env["ir.model.data"]._xmlid_to_res_id(subtype),
             "author_id": author.id,
@@ -187,6 +188,16 @@ class SecureThreadSend(models.Model):
             "secure_direction": draft["direction"],
             **self._sealed_content(draft),
         }
+
+    @api.model
+    def _neutral_subject(self, draft):
+        """What staff read in the subject of an email about a message."""
+        if draft["direction"] != INBOUND:
+            return draft["thread"].name
+        # Not in the visitor's language
+        user = draft["thread"]._answering_user()
+        spoken = self.with_context(lang=user.lang)
+        return spoken.env._("%(reference)s: an answer", reference=draft["thread"].name)
 
     @api.model
     def _sealed_content(self, draft):

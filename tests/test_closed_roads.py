@@ -229,7 +229,7 @@ class TestMailToStaff(SecureCase):
         [mail] = self._mails
         self.assertEqual(mail["email_to"], ['"Sender" <sender@practice.example>'])
         self.assertTellsNothing(mail)
-        self.assertEqual(mail["subject"], sent.thread.name)
+        self.assertEqual(mail["subject"], f"{sent.thread.name}: an answer")
         self.assertNotIn("colleague@", str(mail["EmailMessage"].items()))
 
     def test_mention_by_email(self):

@@ -132,7 +132,7 @@ class TestLogOfRenewals(LogCase):
             self.counts(sent.thread), {"sent": 1, "delivered": 1, "renewal_refused": 1}
         )
         [row] = self.rows(sent.thread, "renewal_refused")
-        self.assertEqual((row.detail, row.network), ("address", NETWORK))
+        self.assertEqual((row.detail, row.network), ("moved", NETWORK))
         self.assertEqual(row.address, "c***@client.example")
 
     def test_refused_for_what_would_stop_a_send(self):

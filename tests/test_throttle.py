@@ -93,6 +93,17 @@ class TestThrottle(SecureCase):
             self.outcomes(1, PIN, "198.51.100.9", moment, fresh), ["right"]
         )
 
+    def test_staff_end_the_lock_of_a_link(self):
+        for n in range(5):
+            self.tries(4, address=f"192.0.2.{n}")
+        with freeze_time(NOON):
+            thread = self.sent.thread.with_user(self.sender)
+            self.assertTrue(thread.is_locked)
+            thread.action_unlock()
+            thread.invalidate_recordset(["is_locked"])
+            self.assertFalse(thread.is_locked)
+        self.assertEqual(self.outcomes(1, PIN, "198.51.100.1"), ["right"])
+
     def test_new_pin_of_contact_forgives(self):
         attempts = self.env["secure.attempt"]
         self.tries(3)
