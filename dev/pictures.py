@@ -43,10 +43,10 @@ class Pictures:
         text = mail.get_body(("plain",)).get_content()
         self.link = f"{stage.base_url}/sm/{token_in(text)}"
 
-    def take(self, page, name):
-        """One picture of what a page shows now."""
+    def take(self, page, name, whole=False):
+        """One picture of what a page shows now, or of the whole page."""
         page.wait_for_timeout(700)
-        image = Image.open(BytesIO(page.screenshot())).convert("RGB")
+        image = Image.open(BytesIO(page.screenshot(full_page=whole))).convert("RGB")
         image = image.quantize(COLOURS)
         image.save(self.folder / f"{name}.png", optimize=True)
         print(f"    docs/pictures/{name}.png", flush=True)
@@ -66,7 +66,7 @@ class Pictures:
         page.fill("textarea[name=body]", "Thank you! Thursday at half past four?")
         page.click("#reply-form button:not([type=button])")
         page.wait_for_load_state()
-        self.take(page, "conversation")
+        self.take(page, "conversation", whole=True)
 
     def staff(self, page):
         """Conversations, one of them, and the compose form."""
