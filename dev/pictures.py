@@ -93,7 +93,9 @@ class Pictures:
         for _try in range(5):
             open_link(page, self.link, "111222")
         self.take(page, "locked")
-        self.stage.psql("UPDATE secure_link SET expires_at = now() AT TIME ZONE 'UTC'")
+        self.stage.psql(
+            "UPDATE secure_link SET expires_at = expires_at - interval '2d'"
+        )
         page.goto(self.link)
         self.take(page, "expired")
 

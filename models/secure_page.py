@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from odoo import api, fields, models
-from odoo.tools import file_open, format_datetime, human_size
+from odoo.tools import file_open, format_datetime
 
 from ..tools import content, limits
 from ..tools import token as tokens
@@ -167,7 +167,7 @@ class SecurePage(models.AbstractModel):
         return {
             "url": f"{address}/f/{file.secure_uid}",
             "name": head["name"],
-            "size_text": human_size(head["file_size"]),
+            "size_text": content.size_text(head["file_size"]),
         }
 
     # -- rendering -------------------------------------------------------------

@@ -232,6 +232,15 @@ class TestContent(BaseCase):
         self.assertIn("&lt;b&gt;", html)
         self.assertIn("<br", html)
 
+    def test_paragraphs_stand_alone(self):
+        self.assertEqual(str(content.for_page("<p>a</p><p>b</p>")), "<p>a</p><p>b</p>")
+        self.assertEqual(str(content.for_page("a &lt;b&gt;")), "<p>a &lt;b&gt;</p>")
+
+    def test_sizes(self):
+        sizes = (15, 72_110, 1_400_000)
+        texts = [content.size_text(size) for size in sizes]
+        self.assertEqual(texts, ["15 B", "72 kB", "1.4 MB"])
+
     def test_file_names(self):
         self.assertEqual(content.clean_file_name("../../etc/passwd"), "passwd")
         self.assertEqual(content.clean_file_name("C:\\x\\y.pdf"), "y.pdf")

@@ -80,11 +80,20 @@ def for_page(body):
         link.set("rel", "noopener noreferrer")
         link.set("target", "_blank")
     inner = etree.tostring(root, encoding="unicode", method="html")
-    return Markup(inner)
+    return Markup(inner.removeprefix("<div>").removesuffix("</div>"))
 
 
 def is_empty(body):
     return is_html_empty(body or "")
+
+
+def size_text(size):
+    """A file's size as people read it, in decimal units."""
+    if size < 1000:
+        return f"{size} B"
+    if size < 1000**2:
+        return f"{size / 1000:.0f} kB"
+    return f"{size / 1000**2:.1f} MB"
 
 
 def clean_file_name(name):
