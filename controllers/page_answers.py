@@ -115,7 +115,6 @@ class PageAnswers:
             thread.company_id,
             action=action,
             form_token=(grant or link)._form_token(),
-            asks_pin=rule != "none",
             rule=rule,
             error=error,
             draft=draft,

@@ -34,6 +34,8 @@ class SecureKeyring(models.AbstractModel):
             or shown, and above all no new key made
         """
         ring = self._load()
+        if self.env.cr.cache.get("secure_keyring") is ring:
+            return ring
         missing = [name for name in self._needed() if name not in ring.fingerprints]
         if missing:
             _logger.error(
@@ -48,6 +50,8 @@ class SecureKeyring(models.AbstractModel):
                     fingerprints=", ".join(missing),
                 )
             )
+        # Checked once in a transaction; a change of keys makes another ring
+        self.env.cr.cache["secure_keyring"] = ring
         return ring
 
     @api.model

