@@ -1,7 +1,7 @@
 """What the gate looks at, read in four look-ups: every visitor waits for it first.
 
-The ORM's own reads take three times as long, a join of the four tables twice: PostgreSQL
-plans it anew for each request.
+The ORM's own reads take three times as long, a join of the four tables twice: it is
+planned anew for each request.
 """
 
 from odoo import api, models
