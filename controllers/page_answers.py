@@ -3,9 +3,7 @@
 import hmac
 
 from odoo import SUPERUSER_ID
-from odoo.http import Stream, request
-
-from ..tools import content
+from odoo.http import request
 
 COOKIE = "sm"
 COOKIE_TEST = "sm_ok"
@@ -145,18 +143,7 @@ class PageAnswers:
         return response
 
     def _file_response(self, file):
-        head, data = file._secure_head(), file._secure_data()
-        stream = Stream(
-            type="data",
-            data=data,
-            size=len(data),
-            mimetype=content.served_type(head["mimetype"]),
-            download_name=head["name"],
-            etag=False,
-            conditional=False,
-            public=False,
-        )
-        response = stream.get_response(
+        response = file._secure_stream().get_response(
             as_attachment=True,
             immutable=False,
             content_security_policy="default-src 'none'; sandbox",

@@ -250,6 +250,11 @@ class IrAttachment(models.Model):
         # Odoo's routes come here with sudo() after accepting a token: ask the user
         if not self.sudo(False)._secure_readable():
             raise AccessError(self.env._("This file is not yours to read."))
+        return self._secure_stream()
+
+    def _secure_stream(self):
+        """Clear content on its way to a browser, which is told few types and keeps no
+        copy. Whoever calls has checked who will read it."""
         head = self._secure_head()
         data = self._secure_data()
         return Stream(
