@@ -231,7 +231,9 @@ class SecurePin(models.Model):
             return
         log._log("locked", link, remote_addr, detail=made[0])
         _logger.warning("PIN check: LOCKED for %s", name)
-        link.thread_id._remind_responsible(made[0])
+        kind, until = made
+        ended = kind == "link" and not until
+        link.thread_id._remind_responsible("ended" if ended else kind)
 
     @api.model_create_multi
     def create(self, vals_list):

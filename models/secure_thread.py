@@ -215,6 +215,7 @@ class SecureThread(models.Model):
                 "Too many wrong PINs from one place: opens again in 30 minutes"
             ),
             "link": self.env._("Too many wrong PINs: link locked for 30 minutes"),
+            "ended": self.env._("Too many wrong PINs: the link ended, send a new one"),
             "contact": self.env._("Too many wrong PINs: locked until you unlock it"),
             "refused": self.env._(
                 "The contact asked for a new link, which may not be sent now"

@@ -67,6 +67,7 @@ class TestThrottle(SecureCase):
         )
         with freeze_time(moment + timedelta(days=9)):
             self.assertEqual(self.link._state(), "locked")
+        self.assertIn("send a new one", self.sent.thread.activity_ids.summary)
 
     def test_contact_cap_over_all_links(self):
         moment = NOON
