@@ -26,6 +26,7 @@
         "views/secure_access_log_views.xml",
         "views/res_partner_views.xml",
         "views/res_config_settings_views.xml",
+        "views/mail_compose_message_views.xml",
         "views/secure_messaging_menus.xml",
     ],
     "demo": ["demo/secure_messaging_demo.xml"],

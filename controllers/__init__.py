@@ -1,1 +1,1 @@
-from . import attachment, page
+from . import attachment, page, thread

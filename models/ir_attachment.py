@@ -9,7 +9,7 @@ from odoo.addons.mail.tools.discuss import Store
 from ..tools import content, keyring, own_code
 from ..tools.keyring import Place, Purpose, new_uid
 
-SEALED_MODELS = frozenset({"secure.thread", "secure.compose"})
+SEALED_MODELS = frozenset({"secure.thread", "secure.compose", "secure.dispatch"})
 """Files of these are sealed as they arrive."""
 PENDING_MODELS = ("secure.compose", "mail.compose.message")
 SEALED_FIELDS = frozenset({"secure_uid", "secure_name", "secure_mimetype"})
@@ -216,28 +216,6 @@ class IrAttachment(models.Model):
         ring = self.env["secure.keyring"]._ring()
         file = self.sudo()
         return ring.open(Purpose.FILES, _place(file.secure_uid, "raw"), file.raw)
-
-    def _secure_files(self):
-        """(name, content) of pending files, sealed or not."""
-        sealed = self._secure_among()
-        return [
-            (
-                file._secure_file_name(),
-                file._secure_data() if file in sealed else file.raw,
-            )
-            for file in self
-        ]
-
-    @api.model
-    def _secure_pending(self, ids):
-        """The current user's uploads among ``ids`` that wait for their message."""
-        # sudo: narrowed to what this very user uploaded and did not send yet
-        files = self.sudo().browse(ids).exists()
-        return files.filtered(
-            lambda file: file.res_model in PENDING_MODELS
-            and not file.res_id
-            and file.create_uid.id == self.env.uid
-        )
 
     # -- roads out -------------------------------------------------------------
 

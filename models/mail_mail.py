@@ -83,6 +83,25 @@ class MailMail(models.Model):
         return super().create(vals_list)
 
     @api.model
+    def _secure_not_sent(self, reasons):
+        """Stand-ins for notifications that were not sent, for callers that want a mail
+        for each record: cancelled, empty, with the reason.
+
+        :param list reasons: of str
+        """
+        return self.sudo().create(
+            [
+                {
+                    "state": "cancel",
+                    "failure_reason": reason,
+                    "auto_delete": True,
+                    "is_notification": False,
+                }
+                for reason in reasons
+            ]
+        )
+
+    @api.model
     def _check_not_from_thread(self, vals_list):
         ids = [
             vals["mail_message_id"] for vals in vals_list if vals.get("mail_message_id")

@@ -28,6 +28,14 @@ class MailMessage(models.Model):
     secure_body = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
     secure_subject = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
     secure_direction = fields.Selection(DIRECTIONS, copy=False, groups=fields.NO_ACCESS)
+    secure_thread_id = fields.Many2one(
+        "secure.thread",
+        copy=False,
+        groups=fields.NO_ACCESS,
+        ondelete="set null",
+        index="btree_not_null",
+        help="The conversation that a notification in a document's chatter leads to.",
+    )
     secure_seen_date = fields.Datetime(copy=False, groups=fields.NO_ACCESS)
 
     # -- writing ---------------------------------------------------------------

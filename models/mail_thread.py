@@ -3,6 +3,7 @@ import re
 from odoo import api, models
 
 from ..tools import log_filter
+from .secure_notification import MESSAGE_ID_HOST
 
 _TOKEN = re.compile(rb"(/sm/)[0-9A-Za-z]{20,}", re.IGNORECASE)
 
@@ -38,8 +39,8 @@ class MailThread(models.AbstractModel):
         """Before Odoo looks at aliases: in a mail to one of them it forgets what the
         mail answers to."""
         if not message_dict.get("is_bounce"):
-            answered = self._secure_message_answered(message_dict)
-            if answered:
+            refers, answered = self._secure_message_answered(message_dict)
+            if refers:
                 answers = self.env["secure.mail.answer"]
                 answers._answer(message, message_dict, answered)
                 return []
@@ -47,21 +48,29 @@ class MailThread(models.AbstractModel):
 
     @api.model
     def _secure_message_answered(self, message_dict):
-        """The newest message of a conversation that a mail refers to; may be empty."""
+        """Whether a mail refers to a notification.
+
+        :return: (bool, the newest such message; empty when Odoo has deleted it, as it
+            does with what mass mailings leave)
+        """
+        messages = self.env["mail.message"].sudo()
         given = f"{message_dict.get('references')} {message_dict.get('in_reply_to')}"
         message_ids = re.findall(r"<[^<>\s]+>", given)
         if not message_ids:
-            return self.env["mail.message"]
+            return False, messages
         # sudo: the gateway's own look-up, of which nothing is told
-        return (
-            self.env["mail.message"]
-            .sudo()
-            .search(
-                [("message_id", "in", message_ids), ("model", "=", "secure.thread")],
-                order="id desc",
-                limit=1,
-            )
+        found = messages.search(
+            [
+                ("message_id", "in", message_ids),
+                "|",
+                ("model", "=", "secure.thread"),
+                ("secure_thread_id", "!=", False),
+            ],
+            order="id desc",
+            limit=1,
         )
+        ours = any(id_.endswith(f"@{MESSAGE_ID_HOST}>") for id_ in message_ids)
+        return ours or bool(found), found
 
     def _routing_check_route(self, message, message_dict, route, raise_exception=True):
         """No alias, and no route made by hand, leads into a conversation."""

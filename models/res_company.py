@@ -45,6 +45,11 @@ class ResCompany(models.Model):
     secure_expiry_hours = fields.Selection(
         EXPIRY_HOURS, "Links Expire After", required=True, default=DEFAULT_EXPIRY_HOURS
     )
+    secure_send_default = fields.Boolean(
+        "Send Securely by Default",
+        help="What “Send Securely” shows at first, on new templates and on messages "
+        "without a template.",
+    )
     secure_pin_required = fields.Boolean("PIN Required", default=True)
     secure_responsible_id = fields.Many2one(
         "res.users", "Default Responsible", domain=[("share", "=", False)]
@@ -91,6 +96,23 @@ class ResCompany(models.Model):
                         company=company.display_name,
                     )
                 )
+
+    @api.model
+    def _secure_new_default(self):
+        """What “Send Securely” shows at first on something new.
+
+        Not on what other modules bring along: nobody looked at it, and among it are
+        the emails that help people log in.
+        """
+        if self.env.context.get("install_mode") or not self.env.registry.ready:
+            return False
+        return self.env.company._secure_sends_by_default()
+
+    def _secure_sends_by_default(self):
+        """Whether messages of the company are secure unless somebody says otherwise."""
+        # sudo: a setting of the company everybody who writes for it may know
+        company = self.sudo()
+        return company.secure_messaging_enabled and company.secure_send_default
 
     def _secure_reply_to(self):
         """Where answers to a notification go: to Odoo, which answers with a pointer to

@@ -31,6 +31,7 @@ class SecureDraft(models.AbstractModel):
         return {
             "attachments": [],
             "attachment_ids": [],
+            "colleagues": self.env["res.users"],
             "subject": "",
             "channel": thread.channel or "email",
             "pin": False,
@@ -53,18 +54,26 @@ class SecureDraft(models.AbstractModel):
         }
 
     @api.model
-    def _check(self, drafts):
-        """Refuse the whole batch, naming all that is wrong with it."""
-        problems = []
+    def _check(self, drafts, refused=None):
+        """The drafts that may be sent.
+
+        :param dict refused: takes the reason for each of the others, by its place; when
+            it is None, one of those refuses the whole batch
+        :raise UserError: naming all that is wrong
+        """
         self._note_pin_rules(drafts)
         self._note_sizes(drafts)
-        for draft in drafts:
-            problem = self._problem(draft)
-            if problem and problem not in problems:
-                problems.append(problem)
-        if problems:
-            raise UserError("\n".join(problems))
+        problems = {
+            place: problem
+            for place, draft in enumerate(drafts)
+            if (problem := self._problem(draft))
+        }
+        if problems and refused is None:
+            raise UserError("\n".join(dict.fromkeys(problems.values())))
         self.env["secure.keyring"]._sealing_ring()
+        if problems:
+            refused.update(problems)
+        return [row for place, row in enumerate(drafts) if place not in problems]
 
     @api.model
     def _note_pin_rules(self, drafts):
@@ -198,7 +207,7 @@ class SecureDraft(models.AbstractModel):
             if ids not in opened:
                 opened[ids] = files._secure_pending(ids)._secure_files()
             draft["attachments"] = [*opened[ids], *draft["attachments"]]
-        files._secure_pending({id_ for ids in opened for id_ in ids}).unlink()
+        files._secure_pending({id_ for ids in opened for id_ in ids})._secure_shred()
 
     @api.model
     def _too_much_text(self, refusal):

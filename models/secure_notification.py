@@ -7,10 +7,19 @@ from odoo.fields import Command
 
 from ..tools import notification as texts
 from ..tools import own_code
+from ..tools import token as tokens
 
+MESSAGE_ID_HOST = "secure-message"
+"""By this host an answer to a notification is known, even when Odoo has forgotten what
+was answered."""
 SEND_NOW_LIMIT = 100
 """Up to this many mails leave right after the commit; more wait for Odoo's queue.
 Odoo's own limit for notifications (``mail.mail.force.send.limit``) is 100."""
+
+
+def own_message_id():
+    """A Message-Id that names neither record nor server."""
+    return f"<{tokens.new_secret()}@{MESSAGE_ID_HOST}>"
 
 
 class SecureNotification(models.AbstractModel):
@@ -20,25 +29,36 @@ class SecureNotification(models.AbstractModel):
     _description = "Secure Messaging Notifications"
 
     @api.model
-    def _queue(self, drafts, messages, links):
+    def _queue(self, drafts, messages, links, leave=True):
         """Queue a notification for each draft that has a link.
 
         :param list drafts: of ``secure.thread._send``
         :param messages: ``mail.message`` records, in the same order
         :param list links: ``secure.link`` records, in the same order
+        :param bool leave: whether to see to it that mails leave soon
         """
         rows = [
             (draft, message, link)
             for draft, message, link in zip(drafts, messages, links, strict=True)
             if link
         ]
-        self._queue_mails([row for row in rows if row[2].channel == "email"])
+        mails = self._queue_mails([row for row in rows if row[2].channel == "email"])
+        if leave:
+            self._let_leave(mails)
         self._queue_sms([row for row in rows if row[2].channel == "sms"])
+
+    @api.model
+    def _let_leave(self, mails):
+        """A few right after the commit; many by Odoo's queue, soon."""
+        if len(mails) <= SEND_NOW_LIMIT:
+            mails.send_after_commit()
+        else:
+            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
 
     @api.model
     def _queue_mails(self, rows):
         if not rows:
-            return
+            return self.env["mail.mail"]
         mails = (
             self.env["mail.mail"]
             .sudo()
@@ -72,10 +92,26 @@ class SecureNotification(models.AbstractModel):
                 for (draft, message, _link), mail in zip(rows, mails, strict=True)
             ]
         )
-        if len(mails) <= SEND_NOW_LIMIT:
-            mails.send_after_commit()
-        else:
-            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+        return mails
+
+    @api.model
+    def _mail_values(self, done):
+        """What makes Odoo's own row of a mail a notification.
+
+        :param done: ``Sent``
+        """
+        message = done.message.sudo()
+        message_id = own_message_id()
+        return {
+            "subject": message.subject,
+            "body_html": self._mail_body(self._draft_of(done)),
+            "reply_to": message.reply_to,
+            "headers": False,
+            "message_id": message_id,
+            "references": message_id,
+            "secure_link_id": done.link.id,
+            "secure_thread_id": done.thread.id,
+        }
 
     @api.model
     def _queue_sms(self, rows):
@@ -100,12 +136,21 @@ class SecureNotification(models.AbstractModel):
                 ]
             )
         )
+        self._follow_sms(sms_list)
+
+    @api.model
+    def _follow_sms(self, sms_list):
+        """Have messages in conversations learn what becomes of their SMS."""
+        waiting = sms_list.sudo().filtered(
+            lambda sms: sms.secure_link_id and sms.state == "outgoing"
+        )
+        messages = self.env["mail.message"].sudo()
         self.env["mail.notification"].sudo().create(
             [
                 {
-                    "author_id": draft["author"].id,
-                    "mail_message_id": message.id,
-                    "res_partner_id": draft["partner"].id,
+                    "author_id": messages.browse(link.message_id).author_id.id,
+                    "mail_message_id": link.message_id,
+                    "res_partner_id": sms.partner_id.id,
                     "sms_number": sms.number,
                     "notification_type": "sms",
                     "sms_id_int": sms.id,
@@ -113,9 +158,33 @@ class SecureNotification(models.AbstractModel):
                     "is_read": True,
                     "notification_status": "ready",
                 }
-                for (draft, message, _link), sms in zip(rows, sms_list, strict=True)
+                for sms in waiting
+                for link in sms.secure_link_id
             ]
         )
+
+    @api.model
+    def _sms_values(self, done):
+        """What makes Odoo's own row of an SMS a notification.
+
+        :param done: ``Sent``
+        """
+        return {
+            "body": self._text(self._draft_of(done), "secure_sms_body"),
+            "number": done.link.sudo().address,
+            "mail_message_id": done.message.id,
+            "secure_link_id": done.link.id,
+        }
+
+    @api.model
+    def _draft_of(self, done):
+        """Who a message is from and to, as :meth:`_text` wants to know it."""
+        thread, author = done.thread.sudo(), done.message.sudo().author_id
+        return {
+            "company": thread.company_id,
+            "partner": thread.partner_id,
+            "sender": author.user_ids[:1] or thread.responsible_id,
+        }
 
     # -- texts -----------------------------------------------------------------
 

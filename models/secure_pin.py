@@ -61,21 +61,40 @@ class SecurePin(models.Model):
         """
         digits = self._validated(owner, pin)
         found = self._of(owner)
-        uid = found.secure_uid or new_uid()
-        place = (self._name, uid, "hash_sealed")
-        hashed = pin_policy.hash_pin(digits)
-        sealed = self.env["secure.keyring"]._seal(Purpose.PINS, place, hashed)
+        values = self._sealed_hash(found.secure_uid, pin_policy.hash_pin(digits))
         if found:
-            found.write({"hash_sealed": sealed, "generation": found.generation + 1})
+            found.write({**values, "generation": found.generation + 1})
         else:
-            field = self._owner_field(owner)
-            found = self.sudo().create(
-                {field: owner.id, "secure_uid": uid, "hash_sealed": sealed}
-            )
+            found = self.sudo().create({self._owner_field(owner): owner.id, **values})
         if owner._name == "res.partner":
             self.env["secure.attempt"]._forgive(owner)
         self._note_change(owner)
         return found
+
+    @api.model
+    def _set_all(self, pins):
+        """Give many new conversations their PINs. A PIN that many of them share is
+        hashed once, which takes a while on purpose, and sealed for each of them.
+
+        :param dict pins: PIN as typed, by ``secure.thread``; checked before
+        """
+        hashes = {
+            pin: pin_policy.hash_pin(pin_policy.normalize(pin))
+            for pin in set(pins.values())
+        }
+        self.sudo().create(
+            [
+                {"thread_id": thread.id, **self._sealed_hash(False, hashes[pin])}
+                for thread, pin in pins.items()
+            ]
+        )
+
+    @api.model
+    def _sealed_hash(self, uid, hashed):
+        uid = uid or new_uid()
+        place = (self._name, uid, "hash_sealed")
+        sealed = self.env["secure.keyring"]._seal(Purpose.PINS, place, hashed)
+        return {"secure_uid": uid, "hash_sealed": sealed}
 
     @api.model
     def _note_change(self, owner):

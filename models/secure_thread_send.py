@@ -5,19 +5,20 @@ from collections import namedtuple
 from odoo import api, fields, models
 
 from ..tools import content, own_code
-from ..tools import token as tokens
-from ..tools.keyring import Purpose, new_uid
+from ..tools.keyring import Purpose
 from .secure_draft import INBOUND, INTERNAL, OUTBOUND
+from .secure_notification import own_message_id
 
 Sent = namedtuple("Sent", ("thread", "message", "link"))
-"""What became of one dict of values: records; no link for replies and notes."""
+"""What became of one dict of values: records; no link for replies and notes; nothing
+but empty records for what was refused."""
 
 
 class SecureThreadSend(models.Model):
     _inherit = "secure.thread"
 
     @api.model
-    def _send(self, values_list, notify=True):
+    def _send(self, values_list, notify=True, leave=True, refused=None):
         """Store messages, sealed, and let their notifications leave.
 
         The same few queries for one recipient and for ten thousand. Who may send is
@@ -36,15 +37,32 @@ class SecureThreadSend(models.Model):
             - ``expiry_hours``, ``renewable``, ``responsible``
             - ``author``: ``res.partner``, the current user's by default
             - ``sender``: ``res.users`` named in the notification
+            - ``colleagues``: ``res.users`` who take part in the conversation from now
+              on and are told, without content
 
         :param bool notify: False where Odoo makes the mail or SMS row itself; it is
             marked with the returned link
+        :param bool leave: False where the caller sees to it that what was queued leaves
+        :param dict refused: where given, what cannot be sent is left out, with the
+            reason noted here by its place in the list, and the rest goes
         :return: list of ``Sent``, in order
-        :raise UserError: naming every recipient that cannot be sent to
+        :raise UserError: without ``refused``, naming every recipient that cannot be
+            sent to
+        :raise ConcurrencyError: when somebody else has just started a conversation
+            about the same document; the whole transaction is to be run again
         """
         draft_model = self.env["secure.draft"]
-        drafts = [draft_model._complete(values) for values in values_list]
-        draft_model._check(drafts)
+        completed = [draft_model._complete(values) for values in values_list]
+        drafts = draft_model._check(completed, refused)
+        sent = iter(self._send_checked(drafts, notify, leave) if drafts else [])
+        nothing = Sent(self.browse(), self.env["mail.message"], self.env["secure.link"])
+        good = {id(draft) for draft in drafts}
+        return [next(sent) if id(row) in good else nothing for row in completed]
+
+    @api.model
+    def _send_checked(self, drafts, notify, leave):
+        """:meth:`_send` for what was completed and found in order."""
+        draft_model = self.env["secure.draft"]
         draft_model._take_uploads(drafts)
         self._find_or_make_threads(drafts)
         outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
@@ -52,99 +70,13 @@ class SecureThreadSend(models.Model):
         messages = self._store_messages(drafts)
         links = self._issue_links(drafts, messages)
         if notify:
-            self.env["secure.notification"]._queue(drafts, messages, links)
+            self.env["secure.notification"]._queue(drafts, messages, links, leave)
         self._note_activity(drafts)
+        self._invite_colleagues(drafts, messages)
         return [
             Sent(draft["thread"], message, link)
             for draft, message, link in zip(drafts, messages, links, strict=True)
         ]
-
-    # -- threads ---------------------------------------------------------------
-
-    @api.model
-    def _find_or_make_threads(self, drafts):
-        """Give each draft a conversation: the given one, its document's, a new one."""
-        outbound = [draft for draft in drafts if draft["direction"] == OUTBOUND]
-        about = self._threads_about([row for row in outbound if not row["thread"]])
-        starting = {}
-        for number, draft in enumerate(outbound):
-            if draft["thread"] and draft["pin"]:
-                draft.update(thread=self.browse(), res_model=False, res_id=False)
-            key = self._document_key(draft)
-            draft["thread"] = draft["thread"] or about.get(key, self.browse())
-            if not draft["thread"]:
-                # Drafts about one document share what the first of them starts
-                starting.setdefault(key or number, []).append(draft)
-        self._start_threads(list(starting.values()))
-        for rule in {draft["pin_rule"] for draft in outbound}:
-            rows = [draft for draft in outbound if draft["pin_rule"] == rule]
-            self.sudo().browse(row["thread"].id for row in rows)._tighten(rule)
-
-    @api.model
-    def _start_threads(self, groups):
-        """A new conversation for each list of drafts."""
-        made = self.sudo().create([self._thread_values(group[0]) for group in groups])
-        for group, thread in zip(groups, made, strict=True):
-            for draft in group:
-                draft["thread"] = thread
-            if group[0]["pin"]:
-                self.env["secure.pin"]._set(thread, group[0]["pin"])
-
-    @api.model
-    def _threads_about(self, drafts):
-        """Existing conversations by :meth:`_document_key`, in one query."""
-        keyed = [draft for draft in drafts if draft["res_id"] and not draft["pin"]]
-        if not keyed:
-            return {}
-        threads = self.sudo().search(
-            [
-                ("partner_id", "in", {draft["partner"].id for draft in keyed}),
-                ("res_model", "in", {draft["res_model"] for draft in keyed}),
-                ("res_id", "in", {draft["res_id"] for draft in keyed}),
-                ("pin_rule", "!=", "message"),
-            ]
-        )
-        return {
-            (
-                thread.company_id.id,
-                thread.partner_id.id,
-                thread.res_model,
-                thread.res_id,
-            ): thread
-            for thread in threads
-        }
-
-    @api.model
-    def _document_key(self, draft):
-        """What makes two sends one conversation; None when nothing does."""
-        if draft["pin"] or not draft["res_id"]:
-            return None
-        return (
-            draft["company"].id,
-            draft["partner"].id,
-            draft["res_model"],
-            draft["res_id"],
-        )
-
-    @api.model
-    def _thread_values(self, draft):
-        uid = new_uid()
-        place = ("secure.thread", uid, "subject")
-        subject = (draft["subject"] or "").strip()
-        seal = self.env["secure.keyring"]._seal
-        return {
-            "secure_uid": uid,
-            "company_id": draft["company"].id,
-            "partner_id": draft["partner"].id,
-            "subject_sealed": seal(Purpose.CONTENT, place, subject)
-            if subject
-            else False,
-            "responsible_id": draft["responsible"].id,
-            "channel": draft["channel"],
-            "pin_rule": draft["pin_rule"],
-            "res_model": draft["res_model"] if not draft["pin"] else False,
-            "res_id": draft["res_id"] if not draft["pin"] else False,
-        }
 
     # -- messages --------------------------------------------------------------
 
@@ -180,7 +112,7 @@ class SecureThreadSend(models.Model):
             "author_id": author.id,
             "email_from": author.email_formatted or company.email_formatted,
             "reply_to": company._secure_reply_to(),
-            "message_id": f"<{tokens.new_secret()}@secure-message>",
+            "message_id": own_message_id(),
             "record_alias_domain_id": company.alias_domain_id.id,
             "record_company_id": company.id,
             "attachment_ids": [(4, attachment.id) for attachment in attachments],
@@ -283,3 +215,13 @@ class SecureThreadSend(models.Model):
             draft["thread"].id for draft in drafts if draft["direction"] == OUTBOUND
         }
         self.sudo().browse(outbound)._mark_read_by_staff()
+
+    @api.model
+    def _invite_colleagues(self, drafts, messages):
+        """Colleagues among the recipients take part inside, and are told."""
+        for draft, message in zip(drafts, messages, strict=True):
+            colleagues = draft["colleagues"] - draft["author"].sudo().user_ids
+            if colleagues:
+                thread = draft["thread"].sudo()
+                thread.participant_ids |= colleagues
+                thread._tell_staff(message, colleagues.partner_id.ids)

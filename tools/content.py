@@ -107,3 +107,20 @@ def clean_file_name(name):
         return name
     suffix = PurePosixPath(name).suffix[:16]
     return name[: FILE_NAME_MAX_LENGTH - len(suffix)] + suffix
+
+
+def ids_of_commands(commands):
+    """The ids a list of one2many or many2many commands, or of plain ids, ends with."""
+    ids = []
+    for command in commands or []:
+        if isinstance(command, int):
+            ids.append(command)
+        elif command[0] == 4:
+            ids.append(command[1])
+        elif command[0] == 6:
+            ids = list(command[2])
+        elif command[0] == 5:
+            ids = []
+        elif command[0] in (2, 3) and command[1] in ids:
+            ids.remove(command[1])
+    return ids

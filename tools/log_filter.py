@@ -7,8 +7,28 @@ in stack dumps, and a mail server may quote a mail it refused.
 import logging
 import re
 import traceback
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _PATH = re.compile(r"(/sm/)[^\s?\"'<>]+", re.IGNORECASE)
+
+
+_RENDERERS = (
+    "odoo.addons.mail.models.mail_render_mixin",
+    "odoo.addons.base.models.ir_qweb",
+)
+"""Odoo's loggers that quote the text which could not be rendered."""
+_content_at_work = ContextVar("content_at_work", default=False)
+
+
+@contextmanager
+def content_at_work():
+    """Inside, the loggers of Odoo's rendering say that something failed, not what."""
+    token = _content_at_work.set(True)
+    try:
+        yield
+    finally:
+        _content_at_work.reset(token)
 
 
 def mask(text):
@@ -30,6 +50,10 @@ def install():
 
 
 def _masked(record):
+    if _content_at_work.get() and record.name in _RENDERERS:
+        record.msg, record.args = "A secure message could not be rendered", ()
+        record.exc_info = record.exc_text = None
+        return record
     record.msg = _mask_value(record.msg)
     if isinstance(record.args, dict):
         record.args = {key: _mask_value(arg) for key, arg in record.args.items()}

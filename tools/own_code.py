@@ -5,17 +5,36 @@ name an object of this process, so this one does.
 """
 
 KEY = "secure_own_code"
+AUTOMATIC_KEY = "secure_automatic"
+STANDARD_KEY = "secure_standard"
 
 
 class _OwnCode:
     """Has no value but its identity."""
 
+    def __repr__(self):
+        return "<own code>"
+
 
 OWN_CODE = _OwnCode()
 MARK = {KEY: OWN_CODE}
 """To be merged into the context of what only own code may do."""
+AUTOMATIC = {AUTOMATIC_KEY: OWN_CODE}
+"""For what an automation sends: whoever set it off is not who sends."""
+STANDARD = {STANDARD_KEY: OWN_CODE}
+"""For a server action or alarm that is set to send a secure template as it is."""
 
 
 def is_own(env):
     """Whether this module's own code is at work in an environment."""
     return env.context.get(KEY) is OWN_CODE
+
+
+def is_automatic(env):
+    """Whether an automation sends."""
+    return env.context.get(AUTOMATIC_KEY) is OWN_CODE
+
+
+def is_standard(env):
+    """Whether a secure template goes out as it is, by an administrator's choice."""
+    return env.context.get(STANDARD_KEY) is OWN_CODE

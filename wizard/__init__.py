@@ -1,5 +1,6 @@
 from . import (
     mail_compose_message,
+    mail_compose_message_send,
     secure_compose,
     secure_pin_wizard,
     sms_composer,

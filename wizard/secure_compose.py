@@ -6,7 +6,6 @@ from odoo.exceptions import AccessError, UserError
 from ..models.secure_draft import OUTBOUND
 from ..models.secure_link import EXPIRY_HOURS
 from ..tools import content, pin_policy
-from ..tools.keyring import Purpose, new_uid
 
 UPLOADS_KEPT = timedelta(days=1)
 """How long the files of a form that was never sent are kept."""
@@ -20,17 +19,9 @@ class SecureCompose(models.TransientModel):
     """
 
     _name = "secure.compose"
+    _inherit = ["secure.sealed"]
     _description = "New Secure Message"
 
-    secure_uid = fields.Char(
-        required=True,
-        copy=False,
-        groups=fields.NO_ACCESS,
-        default=lambda self: new_uid(),
-    )
-    sealed_subject = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
-    sealed_body = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
-    sealed_pin = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
     )
@@ -87,21 +78,6 @@ class SecureCompose(models.TransientModel):
     def _inverse_pin(self):
         for compose in self:
             compose._seal("sealed_pin", compose.pin)
-
-    def _seal(self, field, value):
-        place = (self._name, self.sudo().secure_uid, field)
-        seal = self.env["secure.keyring"]._seal
-        self.sudo()[field] = (
-            seal(Purpose.CONTENT, place, str(value)) if value else False
-        )
-
-    def _open(self, field):
-        """What the writer of this form typed; nothing for anybody else."""
-        form = self.sudo()
-        if not form[field] or form.create_uid.id != self.env.uid:
-            return False
-        place = (self._name, form.secure_uid, field)
-        return self.env["secure.keyring"]._open(Purpose.CONTENT, place, form[field])
 
     # -- the form ----------------------------------------------------------------
 

@@ -1,7 +1,260 @@
-from odoo import models
+"""C5, and how Odoo's SMS composer holds what is typed."""
+
+from odoo import api, fields, models
+from odoo.tools import split_every
+
+from ..models.secure_dispatch_run import CHUNK
+from ..models.secure_keyring import KeysUnavailable
+from ..tools import own_code
 
 
 class SmsComposer(models.TransientModel):
     _name = "sms.composer"
-    _inherit = ["sms.composer", "secure.closed.road"]
+    _inherit = ["sms.composer", "secure.sealed", "secure.closed.road"]
     _secure_model_field = "res_model"
+
+    body = fields.Text(store=False, precompute=False, inverse="_inverse_body")
+    plain_body = fields.Text(groups=fields.NO_ACCESS)
+    body_kept_for = fields.Char(groups=fields.NO_ACCESS)
+    secure_send = fields.Boolean(
+        "Send Securely",
+        compute="_compute_secure_send",
+        store=True,
+        readonly=False,
+        help="Contacts get an SMS with a link; the text is read behind it.",
+    )
+    secure_dispatch_id = fields.Many2one("secure.dispatch", groups=fields.NO_ACCESS)
+
+    # -- what is typed -----------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        composers = super().create(vals_list)
+        for composer in composers:
+            if not composer._kept_now():
+                composer._keep()
+        return composers
+
+    def _compute_body(self):
+        rest = self.browse()
+        for composer in self:
+            if composer._kept_now():
+                record = composer._origin.sudo()
+                composer.body = record._open_sealed("sealed_body") or record.plain_body
+            else:
+                # Odoo leaves what has no template as it is: to begin with, empty
+                composer.body = False
+                rest |= composer
+        return super(SmsComposer, rest)._compute_body()
+
+    def _inverse_body(self):
+        for composer in self:
+            composer._keep()
+
+    def _kept_now(self):
+        return self._origin.sudo().body_kept_for == self._kept_key()
+
+    def _kept_key(self):
+        """What Odoo computes the text from: when it changes, what was kept is void;
+        without a template, nothing makes it void."""
+        if not self.template_id:
+            return "typed"
+        return repr(
+            [
+                self.composition_mode,
+                self.res_model or False,
+                self.res_id or False,
+                self.template_id.id,
+            ]
+        )
+
+    def _keep(self):
+        value, record = self.body, self.sudo()
+        try:
+            self._seal("sealed_body", value)
+            record.plain_body = False
+        except KeysUnavailable:
+            if self.secure_send:
+                raise
+            record.sealed_body = False
+            record.plain_body = value
+        record.body_kept_for = self._kept_key()
+
+    @api.depends("template_id")
+    def _compute_secure_send(self):
+        default = self.env.company._secure_sends_by_default()
+        standard = own_code.is_standard(self.env)
+        for composer in self:
+            template = composer.template_id.sudo()
+            secure = template.send_securely if template else default
+            composer.secure_send = secure and not standard
+
+    # -- one ---------------------------------------------------------------------
+
+    def _action_send_sms_numbers(self):
+        if not self.secure_send:
+            return super()._action_send_sms_numbers()
+        numbers = self.sanitized_numbers or self.recipient_single_number_itf
+        numbers = numbers or self.recipient_single_number or ""
+        road = self.env["secure.road"]._acting()
+        contacts = road._contacts_of_numbers(numbers.split(","))
+        road._require_contacts(contacts)
+        dispatch = self._secure_begin()
+        sent = dispatch._deliver(
+            [
+                {
+                    "partner": contact,
+                    "res_id": contact.id,
+                    "body": road._html(self.body),
+                    "channel": "sms",
+                }
+                for contact in contacts
+            ]
+        )
+        dispatch._finish()
+        messages = self.env["mail.message"].browse(row.message.id for row in sent)
+        return (
+            self.env["sms.sms"].sudo().search([("mail_message_id", "in", messages.ids)])
+        )
+
+    def _action_send_sms_comment(self, records=None):
+        if not self.secure_send:
+            return super()._action_send_sms_comment(records=records)
+        records = records if records is not None else self._get_records()
+        numbers = self.sanitized_numbers.split(",") if self.sanitized_numbers else None
+        messages = self.env["mail.message"]
+        bodies = self._prepare_body_values(records)
+        for record in records:
+            messages += record._message_sms(
+                bodies[record.id],
+                number_field=self.number_field_name,
+                sms_numbers=numbers,
+                send_securely=True,
+            )
+        return messages
+
+    # -- many at once ------------------------------------------------------------
+
+    def _action_send_sms_mass(self, records=None):
+        """Like Odoo's, a chunk at a time; its SMS become notifications
+        (:meth:`_filter_out_and_handle_revoked_sms_values`)."""
+        if not self.secure_send:
+            return super()._action_send_sms_mass(records=records)
+        records = records if records is not None else self._get_records()
+        dispatch = self._secure_begin()
+        ids = []
+        for chunk in split_every(CHUNK, records.ids):
+            sms = super()._action_send_sms_mass(records=records.browse(chunk))
+            ids += sms.ids
+            self.env.flush_all()
+            self.env.invalidate_all()
+        dispatch._finish()
+        return self.env["sms.sms"].sudo().browse(ids)
+
+    def _secure_begin(self):
+        template = self.template_id
+        as_it_is = template and self.body == template.body
+        dispatch = self.env["secure.dispatch"]._begin(
+            {
+                "origin": "sms",
+                "channel": "sms",
+                "res_model": self.res_model or "res.partner",
+                "sms_template_id": template.id,
+            }
+        )
+        body = False if as_it_is else self.body
+        dispatch._put_content(subject=False, body=body, pin=False, files=[])
+        self.sudo().secure_dispatch_id = dispatch
+        return dispatch
+
+    def _get_done_record_ids(self, records, recipients_info):
+        """Two contacts who share a phone are two recipients; one contact, once."""
+        if not self.secure_send:
+            return super()._get_done_record_ids(records, recipients_info)
+        partners = {
+            record.id: recipients_info[record.id]["partner"] for record in records
+        }
+        ids = [partner.id for partner in partners.values()]
+        # sudo: what this very send has done so far
+        lines = self.env["secure.dispatch.line"].sudo()
+        done = set(
+            lines.search(
+                [
+                    ("dispatch_id", "=", self.sudo().secure_dispatch_id.id),
+                    ("partner_id", "in", ids),
+                    ("state", "=", "sent"),
+                ]
+            ).partner_id.ids
+        )
+        repeated = []
+        for record_id, partner in partners.items():
+            if partner.id in done:
+                repeated.append(record_id)
+            elif partner:
+                done.add(partner.id)
+        return repeated
+
+    def _filter_out_and_handle_revoked_sms_values(self, sms_values_all):
+        values_all = super()._filter_out_and_handle_revoked_sms_values(sms_values_all)
+        return self._secure_sms_values(values_all) if self.secure_send else values_all
+
+    def _secure_sms_values(self, values_all):
+        """Store the content of SMS, and make notifications of them.
+
+        :param dict values_all: by record id, what Odoo is about to create SMS from
+        :return: the same, in which no content is left
+        """
+        rows = self._secure_rows(values_all)
+        dispatch = self.sudo().secure_dispatch_id
+        sent = dispatch._deliver(rows, notify=False)
+        for row, done in zip(rows, sent, strict=True):
+            values = values_all[row["res_id"]]
+            values["body"] = self.env._("A secure message was not sent.")
+            if done.link:
+                values.update(self.env["secure.notification"]._sms_values(done))
+            elif values["state"] == "outgoing":
+                values.update(state="canceled", failure_type="sms_not_allowed")
+        return values_all
+
+    def _secure_rows(self, values_all):
+        failures = dict(self.env["sms.sms"]._fields["failure_type"].selection)
+        road = self.env["secure.road"]
+        model = self.env[self.res_model]
+        rows = []
+        for res_id, values in values_all.items():
+            partner = self.env["res.partner"].browse(values["partner_id"])
+            problem = ""
+            if values["state"] != "outgoing":
+                problem = failures.get(values["failure_type"]) or self.env._("Refused")
+            elif not partner:
+                problem = self.env._("There is no contact to send to.")
+            else:
+                problem = road._number_problem(partner, values["number"])
+            rows.append(
+                {
+                    "record": model.browse(res_id),
+                    "res_id": res_id,
+                    "partner": partner,
+                    "body": road._html(values["body"]),
+                    "channel": "sms",
+                    "problem": problem,
+                }
+            )
+        return rows
+
+    def _prepare_log_body_values(self, sms_records_values):
+        """What a document keeps of a secure SMS: that it was sent."""
+        if not self.secure_send:
+            return super()._prepare_log_body_values(sms_records_values)
+        links = self.env["secure.link"].sudo()
+        road = self.env["secure.road"]
+        return {
+            res_id: road._line_of_links(links.browse(values.get("secure_link_id")))
+            for res_id, values in sms_records_values.items()
+        }
+
+    def _prepare_mass_sms(self, records, sms_record_values):
+        sms = super()._prepare_mass_sms(records, sms_record_values)
+        if self.secure_send:
+            self.env["secure.notification"]._follow_sms(sms)
+        return sms

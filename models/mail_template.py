@@ -1,0 +1,215 @@
+"""C4: whatever sends an email template, sent securely when the template is marked."""
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import split_every
+
+from ..tools import content, log_filter, own_code
+
+CHUNK = 100
+"""Records rendered and stored at once: what a send holds in memory."""
+LOGIN_MODELS = frozenset({"res.users"})
+"""Templates for these carry invitations, passwords and codes: who opens the message
+behind a link would have to log in to read how to log in."""
+CONTENT_FIELDS = (
+    "attachment_ids",
+    "body_html",
+    "email_cc",
+    "email_to",
+    "partner_to",
+    "report_template_ids",
+    "scheduled_date",
+    "subject",
+)
+
+
+class MailTemplate(models.Model):
+    _inherit = "mail.template"
+
+    send_securely = fields.Boolean(
+        default=lambda self: self.env["res.company"]._secure_new_default(),
+        help="Contacts get a notification with a link; text, subject and files are "
+        "read behind it. Whatever sends this template does so.",
+    )
+
+    @api.constrains("send_securely", "model_id")
+    def _check_not_for_login(self):
+        for template in self.filtered("send_securely"):
+            if template.model in LOGIN_MODELS:
+                raise ValidationError(
+                    self.env._(
+                        "“%(template)s” helps people log in: it cannot be sent "
+                        "securely, they could not open it.",
+                        template=template.display_name,
+                    )
+                )
+
+    def send_mail_batch(self, res_ids, force_send=False, **kwargs):
+        """Send to each record's recipients; securely, if the template is marked.
+
+        Files and text stay inside. Of what callers hand over in ``email_values``, text,
+        files and recipients are taken along.
+
+        :return: ``mail.mail``, one for each record, in order: the notification, or one
+            that is cancelled and says why nothing was sent
+        """
+        secure = self.send_securely and not own_code.is_standard(self.env)
+        if not secure:
+            return super().send_mail_batch(res_ids, force_send=force_send, **kwargs)
+        return self._secure_send_batch(res_ids, force_send, **kwargs)
+
+    def _secure_send_batch(
+        self,
+        res_ids,
+        force_send=False,
+        raise_exception=False,
+        email_values=None,
+        email_layout_xmlid=False,
+    ):
+        """:meth:`send_mail_batch` for the secure road, marked or not."""
+        self.ensure_one()
+        self._send_check_access(res_ids)
+        dispatch = self.env["secure.dispatch"]._begin(self._secure_dispatch_values())
+        mails = self.env["mail.mail"].sudo()
+        for chunk in split_every(CHUNK, list(res_ids)):
+            rows = self._secure_rows(chunk, email_values or {})
+            sent = dispatch._deliver(rows, leave=False)
+            mails |= self._secure_mails(chunk, rows, sent)
+            self._secure_log_lines(rows, sent)
+        dispatch._finish()
+        self._secure_refuse_alone(dispatch, res_ids)
+        if force_send:
+            dispatch._outgoing_mails().send(raise_exception=raise_exception)
+        else:
+            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+        return mails
+
+    def _secure_refuse_alone(self, dispatch, res_ids):
+        """Whoever sends to one record by hand is told at once what is wrong with it;
+        for all others it stands in the Outbox."""
+        if len(res_ids) == 1 and self.env["secure.road"]._sender():
+            reasons = dispatch.line_ids.filtered("reason").mapped("reason")
+            if reasons and not dispatch.line_ids.thread_id:
+                raise UserError("\n".join(reasons))
+
+    def _secure_log_lines(self, rows, sent):
+        """The neutral line in each document's chatter, for all in one go."""
+        model = self.env[self.model]
+        if not isinstance(model, self.pool["mail.thread"]):
+            return
+        by_record = {}
+        for row, done in zip(rows, sent, strict=True):
+            if done.thread:
+                by_record.setdefault(row["res_id"], []).append(done)
+        road = self.env["secure.road"]
+        # sudo: whoever may send the template may leave its trace
+        model.sudo().browse(by_record)._message_log_batch(
+            bodies={res_id: road._line(group) for res_id, group in by_record.items()}
+        )
+
+    def _secure_dispatch_values(self):
+        return {
+            "origin": "template",
+            "template_id": self.id,
+            "res_model": self.model,
+            "channel": "email",
+        }
+
+    def _secure_rows(self, res_ids, overrides=()):
+        """What would be sent to whom.
+
+        :param list res_ids: of the template's model
+        :param dict overrides: a caller's ``email_values``
+        :return: list of rows for ``secure.dispatch._deliver``: at least one for each
+            record, with ``problem`` where nothing can be sent
+        """
+        generated, rows = self._secure_generate(res_ids)
+        overrides = self._secure_overrides(dict(overrides))
+        for values in generated.values():
+            values.update(overrides)
+        return rows + self.env["secure.road"]._rows_to_recipients(
+            self.env[self.model].browse(generated), generated
+        )
+
+    def _secure_generate(self, res_ids):
+        """Render for all at once; when that fails, for one by one.
+
+        :return: (dict of rendered values by record id, rows that have a problem)
+        """
+        with log_filter.content_at_work():
+            try:
+                with self.env.cr.savepoint():
+                    return self._generate_template(res_ids, CONTENT_FIELDS), []
+            except psycopg2.Error:
+                raise
+            except Exception:
+                if len(res_ids) == 1:
+                    # What went wrong may quote the content: it is not kept
+                    text = self.env._("The text could not be filled in.")
+                    row = {"res_id": res_ids[0], "problem": text}
+                    return {}, [row]
+        generated, rows = {}, []
+        for res_id in res_ids:
+            values, problems = self._secure_generate([res_id])
+            generated.update(values)
+            rows += problems
+        return generated, rows
+
+    @api.model
+    def _secure_overrides(self, email_values):
+        """What counts of a caller's values for the mail, in ``_generate_template``'s
+        terms."""
+        taken = {}
+        if "body_html" in email_values or "body" in email_values:
+            taken["body_html"] = email_values.get("body_html") or email_values["body"]
+        for name in ("subject", "email_to", "email_cc", "scheduled_date"):
+            if name in email_values:
+                taken[name] = email_values[name]
+        for source, target in (
+            ("recipient_ids", "partner_ids"),
+            ("attachment_ids", "attachment_ids"),
+        ):
+            if source in email_values:
+                taken[target] = content.ids_of_commands(email_values[source])
+        return taken
+
+    def _secure_mails(self, res_ids, rows, sent):
+        """One ``mail.mail`` for each record, in order."""
+        by_record = {}
+        for row, done in zip(rows, sent, strict=True):
+            by_record.setdefault(row["res_id"], []).append((row, done))
+        without = []
+        mails = {}
+        for res_id in res_ids:
+            left = [done for _row, done in by_record[res_id] if done.message]
+            if left:
+                mails[res_id] = left[0].message.sudo().mail_ids[:1]
+            else:
+                without.append(res_id)
+        neutral = self.env["mail.mail"]._secure_not_sent(
+            [by_record[res_id][0][0]["problem"] for res_id in without]
+        )
+        mails.update(zip(without, neutral, strict=True))
+        return self.env["mail.mail"].sudo().browse(mails[id_].id for id_ in res_ids)
+
+    def _generate_template_recipients(self, res_ids, render_fields, **kwargs):
+        """Of several contacts with one address Odoo takes the first; a secure message
+        is not for whoever comes first."""
+        exact = self.send_securely or self.env.context.get("secure_exact_contacts")
+        if not exact or not kwargs.get("find_or_create_partners"):
+            return super()._generate_template_recipients(
+                res_ids, render_fields, **kwargs
+            )
+        values = super()._generate_template_recipients(
+            res_ids, render_fields, **{**kwargs, "find_or_create_partners": False}
+        )
+        road = self.env["secure.road"]
+        for res_id in res_ids:
+            addresses = [
+                values[res_id].pop(name, None) for name in ("email_to", "email_cc")
+            ]
+            partners = road._contacts_of_emails(addresses)
+            values[res_id].setdefault("partner_ids", []).extend(partners.ids)
+        return values

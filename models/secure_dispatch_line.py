@@ -1,0 +1,130 @@
+from odoo import api, fields, models
+
+LINE_STATES = [
+    ("waiting", "Waiting"),
+    ("sent", "Sent"),
+    ("failed", "Failed"),
+    ("cancelled", "Cancelled"),
+]
+DELIVERIES = [
+    ("waiting", "Waiting"),
+    ("failed", "Not Sent"),
+    ("cancelled", "Cancelled"),
+    ("queued", "On Its Way"),
+    ("error", "Could Not Leave"),
+    ("left", "Sent"),
+    ("delivered", "Delivered"),
+    ("bounced", "Bounced"),
+    ("opened", "Opened"),
+    ("read", "Read"),
+    ("answered", "Answered"),
+]
+"""What is known of a notification, the furthest step that was reached. Delivered means
+for an SMS that the gateway said so, for an email that the mail server took it and has
+not sent it back."""
+FROM_NOTIFICATION = {
+    "email": {"sent": "delivered", "bounce": "bounced", "exception": "error"},
+    "sms": {
+        "process": "left",
+        "pending": "left",
+        "sent": "delivered",
+        "bounce": "bounced",
+        "exception": "error",
+    },
+}
+
+
+class SecureDispatchLine(models.Model):
+    """One recipient of a send. Only what is ``waiting`` is ever sent, in the very
+    transaction that marks it ``sent``."""
+
+    _name = "secure.dispatch.line"
+    _description = "Secure Send Recipient"
+    _rec_name = "partner_id"
+
+    dispatch_id = fields.Many2one(
+        "secure.dispatch", required=True, ondelete="cascade", index=True
+    )
+    partner_id = fields.Many2one(
+        "res.partner", "Contact", ondelete="cascade", index="btree_not_null"
+    )
+    res_model = fields.Char(related="dispatch_id.res_model")
+    res_id = fields.Many2oneReference("Document", model_field="res_model")
+    state = fields.Selection(LINE_STATES, required=True, default="waiting")
+    reason = fields.Char("Why Not")
+    thread_id = fields.Many2one(
+        "secure.thread", "Conversation", ondelete="set null", index="btree_not_null"
+    )
+    message_id = fields.Many2one(
+        "mail.message", ondelete="set null", index="btree_not_null"
+    )
+    link_id = fields.Many2one(
+        "secure.link", ondelete="set null", index="btree_not_null"
+    )
+    delivery = fields.Selection(DELIVERIES, "Status", compute="_compute_delivery")
+    document_name = fields.Char("About", compute="_compute_document_name")
+
+    _waiting_index = models.Index("(dispatch_id, id) WHERE state = 'waiting'")
+
+    def _compute_delivery(self):
+        answered = self._answered_threads()
+        for line in self.sudo():
+            line.delivery = line._delivery(answered)
+
+    def _delivery(self, answered):
+        if self.state != "sent":
+            return self.state
+        if self.thread_id in answered and (
+            answered[self.thread_id] > self.message_id.date
+        ):
+            return "answered"
+        if self.message_id.secure_seen_date:
+            return "read"
+        if self.link_id.opened_at:
+            return "opened"
+        row = self.message_id.notification_ids.filtered(
+            lambda row: row.res_partner_id == self.partner_id
+        )[:1]
+        known = FROM_NOTIFICATION.get(row.notification_type, {})
+        return known.get(row.notification_status, "queued")
+
+    def _answered_threads(self):
+        """When each conversation's contact wrote last; one query for all lines."""
+        # sudo: dates only, of sends the reader already sees
+        groups = (
+            self.env["mail.message"]
+            .sudo()
+            ._read_group(
+                [
+                    ("model", "=", "secure.thread"),
+                    ("res_id", "in", self.sudo().thread_id.ids),
+                    ("secure_direction", "=", "inbound"),
+                ],
+                ["res_id"],
+                ["date:max"],
+            )
+        )
+        threads = self.env["secure.thread"].sudo()
+        return {threads.browse(res_id): date for res_id, date in groups}
+
+    @api.depends("res_model", "res_id")
+    def _compute_document_name(self):
+        for model, lines in self.grouped("res_model").items():
+            known = model in self.env and model != "res.partner"
+            records = self.env[model].browse(lines.mapped("res_id")) if known else None
+            names = {}
+            if known:
+                readable = records.exists()._filtered_access("read")
+                names = {record.id: record.display_name for record in readable}
+            for line in lines:
+                line.document_name = names.get(line.res_id, False)
+
+    def action_open_thread(self):
+        """Show the conversation, to who may read it."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "secure.thread",
+            "res_id": self.thread_id.id,
+            "view_mode": "form",
+        }

@@ -1,0 +1,171 @@
+"""What Odoo's own ways of sending hand over, made ready for ``secure.thread._send``."""
+
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools.mail import plaintext2html
+
+from ..tools import own_code
+
+
+class SecureRoad(models.AbstractModel):
+    """The joint of all roads: who a document's message goes to, for which company,
+    and who answers for it."""
+
+    _name = "secure.road"
+    _description = "Secure Messaging from Documents"
+
+    @api.model
+    def _acting(self):
+        """As the person who sends, with their own rights, although Odoo's routes come
+        here with ``sudo()``. What is automatic keeps the rights it runs with.
+
+        :raise AccessError: when somebody else than staff sends
+        """
+        if self._sender():
+            return self.sudo(False)
+        if not self.env.su:
+            raise AccessError(self.env._("Only staff may send secure messages."))
+        return self
+
+    @api.model
+    def _sender(self):
+        """The member of staff who sends; empty for automatic sends."""
+        user = self.env.user
+        person = self.env.uid != api.SUPERUSER_ID and user._is_internal()
+        if person and not own_code.is_automatic(self.env):
+            return user
+        return self.env["res.users"]
+
+    # -- drafts ------------------------------------------------------------------
+
+    @api.model
+    def _drafts(self, rows):
+        """Turn what a road knows into dicts for ``secure.thread._send``.
+
+        :param list rows: dicts with ``record`` (the document; may be empty),
+            ``partner`` and whatever ``_send`` takes besides
+        :return: list of dicts, in order
+        """
+        records = {}
+        for row in rows:
+            record = row.get("record")
+            if record:
+                records.setdefault(record._name, record)
+                records[record._name] |= record
+        companies = {
+            (model, id_): company
+            for model, group in records.items()
+            for id_, company in self._document_companies(group).items()
+        }
+        return [self._draft(row, companies) for row in rows]
+
+    @api.model
+    def _document_companies(self, records):
+        """The company each document names itself; none where it names none."""
+        if "company_id" not in records._fields:
+            return {}
+        # sudo: the company decides on the send, whoever may read the document
+        return {record.id: record.company_id for record in records.sudo()}
+
+    @api.model
+    def _draft(self, row, companies):
+        values = dict(row)
+        record = values.pop("record", None)
+        human = self._sender()
+        own = companies.get((record._name, record.id)) if record else None
+        responsible = human or self._document_responsible(record, values["partner"])
+        company = (
+            own
+            or values.get("company")
+            or (self.env.company if human else responsible.company_id)
+            or values["partner"].sudo().company_id
+            or self.env.company
+        )
+        responsible = responsible or company.sudo().secure_responsible_id
+        document = record or values["partner"]
+        values.setdefault("res_model", document._name)
+        values.setdefault("res_id", document.id)
+        values.setdefault("responsible", responsible)
+        if not human:
+            values.setdefault("sender", responsible)
+            values.setdefault("author", responsible.sudo().partner_id)
+        return {**values, "company": company}
+
+    @api.model
+    def _document_responsible(self, record, partner):
+        """Who answers for what is sent automatically: the document's responsible, else
+        the contact's."""
+        # sudo: names the person the company has put in charge
+        for owner in filter(None, (record, partner)):
+            user = owner.sudo()["user_id"] if "user_id" in owner._fields else None
+            if user and user._name == "res.users" and user.active and not user.share:
+                return user
+        return self.env["res.users"]
+
+    # -- documents ---------------------------------------------------------------
+
+    @api.model
+    def _line(self, sent):
+        """The neutral line that a document's chatter keeps of what was sent.
+
+        :param list sent: of ``Sent``
+        :return: Markup
+        """
+        return self._line_of_threads([row.thread.sudo() for row in sent if row.thread])
+
+    @api.model
+    def _line_of_threads(self, threads):
+        links = Markup(", ").join(
+            Markup("%s (%s)") % (thread.partner_id.name, thread._get_html_link())
+            for thread in threads
+        )
+        return Markup("<p>%s %s</p>") % (self.env._("Secure message to"), links)
+
+    @api.model
+    def _line_of_links(self, links):
+        """Like :meth:`_line`, by what was issued; of nothing, when nothing was."""
+        if not links:
+            return Markup("<p>%s</p>") % self.env._("A secure message was not sent.")
+        return self._line_of_threads(links.thread_id)
+
+    @api.model
+    def _line_planned(self, dispatch):
+        """Like :meth:`_line`, of what will be sent later."""
+        names = ", ".join(dispatch.sudo().line_ids.partner_id.mapped("name"))
+        text = self.env._("Secure message to %s, scheduled:", names)
+        return Markup("<p>%s %s</p>") % (text, dispatch._get_html_link(dispatch.name))
+
+    @api.model
+    def _check_sendable(self, drafts):
+        """Tell now what would stop a send that is planned for later."""
+        model = self.env["secure.draft"]
+        model._check([model._complete(draft) for draft in drafts])
+
+    @api.model
+    def _html(self, body):
+        """A body as HTML, whether it came as such or as plain text."""
+        if isinstance(body, Markup):
+            return body
+        return plaintext2html(body) if body else Markup()
+
+    @api.model
+    def _require_contacts(self, contacts):
+        if not contacts:
+            raise UserError(
+                self.env._(
+                    "A secure message goes to contacts. Please add at least one to "
+                    "the recipients: followers alone do not get it."
+                )
+            )
+
+    @api.model
+    def _take_standard(self, values):
+        """For what goes out as it is: uploads that were sealed while “Send Securely”
+        was on are opened again, by whoever uploaded them."""
+        ids = values.get("attachment_ids")
+        if ids and all(isinstance(id_, int) for id_ in ids):
+            files = self.env["ir.attachment"]
+            values = {**values, "attachment_ids": files._secure_unsealed(ids)}
+        return values

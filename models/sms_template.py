@@ -1,0 +1,11 @@
+from odoo import fields, models
+
+
+class SmsTemplate(models.Model):
+    _inherit = "sms.template"
+
+    send_securely = fields.Boolean(
+        default=lambda self: self.env["res.company"]._secure_new_default(),
+        help="Contacts get an SMS with a link; the text is read behind it. Whatever "
+        "sends this template does so.",
+    )

@@ -1,0 +1,221 @@
+"""C3: what Odoo's composer sends, on its way to Odoo's sending."""
+
+from odoo import api, models
+from odoo.fields import Command
+
+from ..tools import content, log_filter
+
+
+class TakenFiles:
+    """Files of a message between its composer and its sealing. In memory only; a
+    client's context cannot hold one."""
+
+    def __init__(self, files):
+        self.files = files
+
+
+class MailComposeMessageSend(models.TransientModel):
+    _inherit = "mail.compose.message"
+
+    def _action_send_mail_comment(self, res_ids):
+        return super(
+            MailComposeMessageSend, self._secure_files_taken()
+        )._action_send_mail_comment(res_ids)
+
+    def _action_send_mail_mass_mail(self, res_ids, auto_commit=False):
+        """Like Odoo's, whose mails become notifications (:meth:`_manage_mail_values`);
+        what it sends is listed in the Outbox."""
+        composer = self._secure_files_taken()
+        if not self.secure_send:
+            return super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
+                res_ids, auto_commit=auto_commit
+            )
+        composer._secure_begin()
+        mails = super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
+            res_ids, auto_commit=auto_commit
+        )
+        self.sudo().secure_dispatch_id._finish()
+        return mails
+
+    def _secure_files_taken(self):
+        """The composer without its files, which a secure one carries in memory from
+        here on; an ordinary one gets back what was sealed while the switch was on."""
+        files = self.env["ir.attachment"]
+        if self.secure_send:
+            taken = TakenFiles(files._secure_take(self.attachment_ids.ids))
+            self.attachment_ids = False
+            return self.with_context(secure_taken_files=taken)
+        if self.attachment_ids:
+            ids = files._secure_unsealed(self.attachment_ids.ids)
+            if ids != self.attachment_ids.ids:
+                self.attachment_ids = [Command.set(ids)]
+        return self
+
+    def _secure_taken_files(self):
+        taken = self.env.context.get("secure_taken_files")
+        return taken.files if isinstance(taken, TakenFiles) else []
+
+    def _prepare_mail_values(self, res_ids):
+        if not self.secure_send:
+            return super()._prepare_mail_values(res_ids)
+        # These keys only add protection: reports are sealed as they are made, and an
+        # address that several contacts have is not resolved by taking the first
+        sealing = self.with_context(
+            secure_seal_files=True,
+            secure_exact_contacts=True,
+            mail_composer_force_partners=self.composition_mode != "mass_mail",
+        )
+        with log_filter.content_at_work():
+            return super(MailComposeMessageSend, sealing)._prepare_mail_values(res_ids)
+
+    def _prepare_mail_values_static(self):
+        values = super()._prepare_mail_values_static()
+        if self.secure_send and self.composition_mode == "comment":
+            values["send_securely"] = True
+        return values
+
+    def _manage_mail_values(self, mail_values_all):
+        values_all = super()._manage_mail_values(mail_values_all)
+        if not self.secure_send:
+            return values_all
+        if self.composition_mode == "mass_mail":
+            return self._secure_mail_values(values_all)
+        for values in values_all.values():
+            files = [*values.get("attachments", []), *self._secure_taken_files()]
+            values["attachments"] = files
+        return values_all
+
+    def _action_schedule_message(self):
+        """A secure message that waits is a send of the Outbox: Odoo's table of
+        scheduled messages keeps text and files in clear."""
+        secure = self.filtered("secure_send")
+        for composer in secure:
+            taken = composer._secure_files_taken()
+            [res_id] = taken._evaluate_res_ids()
+            values = taken._manage_mail_values(taken._prepare_mail_values([res_id]))
+            self.env[composer.model].browse(res_id).message_post(**values[res_id])
+        return super(MailComposeMessageSend, self - secure)._action_schedule_message()
+
+    # -- many at once ------------------------------------------------------------
+
+    def _secure_begin(self):
+        template = self.template_id
+        as_it_is = self.body_has_template_value and self.subject == template.subject
+        dispatch = self.env["secure.dispatch"]._begin(
+            {
+                "origin": "composer",
+                "channel": "email",
+                "res_model": self.model,
+                "template_id": template.id,
+            }
+        )
+        dispatch._put_content(
+            subject=False if as_it_is else self.subject,
+            body=False if as_it_is else self.body,
+            pin=False,
+            files=self._secure_taken_files(),
+        )
+        self.sudo().secure_dispatch_id = dispatch
+
+    def _secure_mail_values(self, values_all):
+        """Store the content of mails, and make notifications of them.
+
+        :param dict values_all: by record id, what Odoo is about to create mails from
+        :return: the same, in which no content is left
+        """
+        dispatch = self.sudo().secure_dispatch_id.with_env(self.sudo().env)
+        rows = self._secure_rows(values_all)
+        first, more = self._first_of_each_record(rows)
+        sent = dispatch._deliver(first, notify=False)
+        if more:
+            dispatch._deliver(more)
+        for row, done in zip(first, sent, strict=True):
+            values = values_all[row["res_id"]]
+            if done.link:
+                values.update(self._secure_notification(row, done))
+            else:
+                values.update(self._secure_refusal(values, row["problem"]))
+        return values_all
+
+    def _secure_rows(self, values_all):
+        """A row for each contact, and one for each mail that Odoo would not send."""
+        failures = dict(self.env["mail.mail"]._fields["failure_type"].selection)
+        rows, generated = [], {}
+        for res_id, values in values_all.items():
+            if values.get("state") in ("cancel", "exception"):
+                text = failures.get(values.get("failure_type")) or self.env._("Refused")
+                ids = content.ids_of_commands(values.get("recipient_ids"))
+                contact = self.env["res.partner"].browse(ids[:1])
+                rows.append({"res_id": res_id, "partner": contact, "problem": text})
+            else:
+                generated[res_id] = self._secure_generated(values)
+        records = self.env[self.model].browse(generated)
+        return rows + self.env["secure.road"]._rows_to_recipients(records, generated)
+
+    def _secure_generated(self, values):
+        """One mail's content, taken out of its values."""
+        ids = content.ids_of_commands(values.pop("attachment_ids", []))
+        # sudo: just made for this mail, by Odoo with full rights, and sealed
+        reports = self.env["ir.attachment"].sudo().browse(ids)
+        files = [*self._secure_taken_files(), *reports._secure_files()]
+        reports._secure_shred()
+        return {
+            "subject": values.get("subject"),
+            "body_html": self._secure_content(values),
+            "partner_ids": content.ids_of_commands(values.get("recipient_ids")),
+            "email_to": values.get("email_to"),
+            "email_cc": values.get("email_cc"),
+            "files": files,
+        }
+
+    def _secure_content(self, values):
+        """The text of a mail that its reader shall see, without a layout around it."""
+        return values.get("body")
+
+    @api.model
+    def _first_of_each_record(self, rows):
+        seen, first, more = set(), [], []
+        for row in sorted(rows, key=lambda row: bool(row.get("problem"))):
+            (more if row["res_id"] in seen else first).append(row)
+            seen.add(row["res_id"])
+        return first, more
+
+    def _secure_notification(self, row, done):
+        """What is left of a mail: a line for the document, the text around the link."""
+        return {
+            **self.env["secure.notification"]._mail_values(done),
+            "body": self.env["secure.road"]._line([done]),
+            "attachment_ids": [],
+            "auto_delete": False,
+            "email_cc": False,
+            "email_to": False,
+            "recipient_ids": [Command.set(row["partner"].ids)],
+        }
+
+    def _secure_refusal(self, values, problem):
+        """A mail that does not leave says why, and nothing else."""
+        return {
+            "body": self.env._("A secure message was not sent."),
+            "body_html": False,
+            "subject": False,
+            "attachment_ids": [],
+            "state": values.get("state") or "cancel",
+            "failure_reason": problem,
+        }
+
+    def _generate_mail_notification_values(self, mails):
+        """The message in the conversation learns, too, what becomes of its mail."""
+        values = super()._generate_mail_notification_values(mails)
+        secure = mails.sudo().filtered("secure_link_id")
+        return values + [
+            {
+                "author_id": mail.author_id.id,
+                "mail_message_id": mail.secure_link_id.message_id,
+                "mail_mail_id": mail.id,
+                "res_partner_id": mail.secure_link_id.thread_id.partner_id.id,
+                "notification_type": "email",
+                "notification_status": "ready",
+                "is_read": True,
+            }
+            for mail in secure
+        ]
