@@ -65,11 +65,13 @@ class Mailbox:
         self.folder = folder / "mail"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.Lock()
+        self.count = len(self.files())
 
     async def handle_DATA(self, server, session, envelope):
         """Keep one mail. The file gets its name when it is whole."""
         with self.lock:
-            name = f"{len(self.files()) + 1:04d}"
+            self.count += 1
+            name = f"{self.count:06d}"
             sent = {"from": envelope.mail_from, "to": envelope.rcpt_tos}
             (self.folder / f"{name}.json").write_text(json.dumps(sent))
             draft = self.folder / f"{name}.part"

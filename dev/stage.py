@@ -55,6 +55,11 @@ class Stage:
         """Return the received SMS, oldest first: number, content, uuid, time."""
         return [json.loads(line) for line in self.sms_file.read_text().splitlines()]
 
+    def left_count(self):
+        """Return how many mails and SMS have left so far."""
+        mails = sum(1 for _file in self.mail_folder.glob("*.eml"))
+        return mails + len(self.sms_file.read_text().splitlines())
+
     def wait_for(self, what, found, seconds=90):
         """Wait until `found()` returns something true, and return that."""
         end = time.monotonic() + seconds

@@ -32,6 +32,7 @@ from . import (
     ir_actions_server,
     ir_binary,
     mail_activity,
+    mail_composer_mixin,
     mail_mail,
     mail_message,
     mail_notification,

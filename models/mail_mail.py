@@ -1,7 +1,9 @@
+from collections import namedtuple
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import email_normalize, formataddr, html2plaintext
 
 from ..tools import log_filter, own_code
 from ..tools import notification as texts
@@ -12,16 +14,29 @@ SENT_KEPT = timedelta(days=7)
 GC_BATCH = 5000
 
 
-class _Leaving:
-    """Clear links on their way out. Lives in memory only; an object of this class
-    cannot come from a client's context."""
+Notice = namedtuple("Notice", ("url", "email"))
+"""A notification that leaves: the clear address of the page, and the whole email."""
 
-    def __init__(self, links_by_mail):
-        self.links = links_by_mail
-        records = next(iter(links_by_mail.values())).browse(
-            link.id for link in links_by_mail.values()
-        )
-        self.urls = records._urls()
+
+class _Leaving:
+    """Notifications on their way out, with their clear links. Lives in memory only; an
+    object of this class cannot come from a client's context.
+
+    Plain values and no records: Odoo commits after each mail, which empties the cache,
+    and would read each of these again.
+    """
+
+    def __init__(self, mails):
+        urls = mails.secure_link_id._urls()
+        self._notices = {
+            mail.id: Notice(url, mail._notification_email(url))
+            for mail in mails
+            for url in [urls[mail.secure_link_id.id]]
+        }
+
+    def of(self, mail):
+        """The :class:`Notice` of a mail; None for one that is no notification."""
+        return self._notices.get(mail.id)
 
 
 class AddressChanged(Exception):
@@ -64,7 +79,7 @@ class MailMail(models.Model):
 
     def _prepare_leaving(self):
         """The clear links of these mails, whose validity starts now."""
-        leaving = _Leaving({mail.id: mail.secure_link_id for mail in self})
+        leaving = _Leaving(self)
         self.secure_link_id._prepare_leaving()
         return leaving
 
@@ -144,24 +159,81 @@ class MailMail(models.Model):
         mails.unlink()
         return count, count == GC_BATCH
 
+    def _notification_email(self, url):
+        """All that leaves for this mail: what Odoo would make of it, and no more.
+
+        Built here and not by Odoo, which would look for the files of the message, and
+        share those that are too large for an email by link.
+
+        :param str url: the clear address of the page
+        :return: dict like those of ``_prepare_outgoing_list``
+        """
+        link, partner = self.secure_link_id, self.recipient_ids[:1]
+        company = self.record_company_id or self.env.company
+        domain = self.record_alias_domain_id
+        body = self._prepare_outgoing_body().replace(texts.LINK_MARK, url)
+        reached = email_normalize(partner.email or "") == link.address
+        return {
+            "attachments": [],
+            "body": body,
+            "body_alternative": html2plaintext(body),
+            "email_cc": [],
+            "email_from": self.email_from,
+            "email_to": [formataddr((partner.name or "", link.address))],
+            # None for a contact whose address is another one by now
+            "email_to_normalized": [link.address] if reached else None,
+            "email_to_raw": partner.email or "",
+            "headers": {"Return-Path": domain.bounce_email or company.bounce_email},
+            "message_id": self.message_id,
+            "object_id": "",
+            "partner_id": partner,
+            "references": self.references,
+            "reply_to": self.reply_to,
+            "subject": self.subject,
+        }
+
     def _prepare_outgoing_list(self, *args, **kwargs):
         """Only the notification leaves: no file, no copy, no trace of the record."""
+        notice = self._leaving()
+        if notice and not self._secure_by_odoo():
+            self._check_reached(notice)
+            return [dict(notice.email)]
         emails = super()._prepare_outgoing_list(*args, **kwargs)
-        if not self.sudo().secure_link_id and self.model != "secure.thread":
+        if not self._is_secure():
             return emails
-        for email in emails:
-            self._check_address(email)
+        for row in emails:
+            self._check_reached(notice, row)
             headers = {
-                key: value
-                for key, value in email["headers"].items()
-                if "Odoo" not in key
+                key: value for key, value in row["headers"].items() if "Odoo" not in key
             }
-            email.update(attachments=[], email_cc=[], object_id="", headers=headers)
+            row.update(attachments=[], email_cc=[], object_id="", headers=headers)
         return emails
 
-    def _check_address(self, email):
-        link = self.sudo().secure_link_id
-        if link and email["email_to_normalized"] != [link.address]:
+    def _secure_by_odoo(self):
+        """Whether Odoo shall lay out this notification, for what other modules add to
+        it (unsubscribe links of mailings)."""
+        return False
+
+    def _leaving(self):
+        """What the batch knows of this mail; see :class:`_Leaving`."""
+        leaving = self.env.context.get("secure_leaving")
+        return leaving.of(self) if isinstance(leaving, _Leaving) else None
+
+    def _is_secure(self):
+        # sudo: which mails are notifications is decided here, whoever sends them
+        return bool(self.sudo().secure_link_id) or self.model == "secure.thread"
+
+    def _check_reached(self, notice, row=None):
+        """Refuse a link that would go to another address than its own.
+
+        :param notice: :class:`Notice`; None for mails without link
+        :param dict row: what Odoo is about to send in its place
+        :raise AddressChanged: with the reason for whoever sends it again
+        """
+        if not notice and not self.sudo().secure_link_id:
+            return
+        allowed = notice and notice.email["email_to_normalized"]
+        if not allowed or (row and row["email_to_normalized"] != allowed):
             raise AddressChanged(
                 self.env._(
                     "The contact's email address has changed since this was sent. "
@@ -174,7 +246,6 @@ class MailMail(models.Model):
         body = super()._personalize_outgoing_body(body, partner, doc_to_followers)
         if texts.LINK_MARK not in body:
             return body
-        leaving = self.env.context.get("secure_leaving")
-        link = leaving.links.get(self.id) if isinstance(leaving, _Leaving) else None
-        fits = link and partner and link._serves(partner.email)
-        return body.replace(texts.LINK_MARK, leaving.urls[link.id] if fits else "")
+        notice = self._leaving()
+        fits = notice and partner and partner == notice.email["partner_id"]
+        return body.replace(texts.LINK_MARK, notice.url if fits else "")

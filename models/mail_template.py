@@ -141,7 +141,8 @@ class MailTemplate(models.Model):
         with log_filter.content_at_work():
             try:
                 with self.env.cr.savepoint():
-                    return self._generate_template(res_ids, CONTENT_FIELDS), []
+                    own = self.with_context(**own_code.RENDERING)
+                    return own._generate_template(res_ids, CONTENT_FIELDS), []
             except psycopg2.Error:
                 raise
             except Exception:
@@ -193,6 +194,26 @@ class MailTemplate(models.Model):
         )
         mails.update(zip(without, neutral, strict=True))
         return self.env["mail.mail"].sudo().browse(mails[id_].id for id_ in res_ids)
+
+    def _render_field(self, field, *args, **kwargs):
+        """Refuse the text of a secure template to ways of sending that this module does
+        not know: they would email it as it is."""
+        if field == "body_html" and not own_code.may_render(self.env):
+            secure = self.filtered("send_securely")
+            if secure:
+                raise UserError(secure[0]._secure_unknown_road_text())
+        return super()._render_field(field, *args, **kwargs)
+
+    def _secure_unknown_road_text(self):
+        return self.env._(
+            "“%(template)s” is to be sent securely, which is not possible here. "
+            "Nothing was sent. Please choose another template, or use the composer.",
+            template=self.display_name,
+        )
+
+    def _check_can_be_rendered(self, *args, **kwargs):
+        own = self.with_context(**own_code.RENDERING)
+        return super(MailTemplate, own)._check_can_be_rendered(*args, **kwargs)
 
     def _generate_template_recipients(self, res_ids, render_fields, **kwargs):
         """Of several contacts with one address Odoo takes the first; a secure message

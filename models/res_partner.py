@@ -40,9 +40,7 @@ class ResPartner(models.Model):
         self.ensure_one()
         if channel == "email":
             return self.email_normalized
-        if not self.phone:
-            return False
-        return self._phone_format(fname="phone", raise_exception=False)
+        return self.phone_sanitized
 
     def _secure_address_problem(self, channel):
         """Why :meth:`_secure_address` gave none, as text for the sender."""

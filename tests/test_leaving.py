@@ -78,7 +78,7 @@ class TestLeaving(SecureCase):
         self.assertEqual(log.mapped("kind"), ["failed"])
 
     def test_files_and_copies_added_to_the_mail_do_not_leave(self):
-        """A mail takes the files of its message; a copy stops it altogether."""
+        """Whatever somebody adds to the mail: the notification leaves as it is."""
         rows = self.queue(2)
         with_file, with_copy = self.mails_of(rows)
         for mail in (with_file, with_copy):
@@ -96,12 +96,24 @@ class TestLeaving(SecureCase):
         self.assertTrue(with_file.attachment_ids and with_copy.attachment_ids)
         with self.gateways(), mute_logger("odoo.addons.mail.models.mail_mail"):
             (with_file | with_copy).send()
-        self.assertEqual(with_file.state, "sent")
-        self.assertEqual(with_copy.state, "exception")
-        [left] = self._mails
-        self.assertEqual(left["email_to"], ['"P0" <p0@batch.example>'])
-        self.assertEqual((left["attachments"], left["email_cc"]), ([], []))
-        self.assertNotIn("plain.txt", left["EmailMessage"].as_string())
+        self.assertEqual((with_file | with_copy).mapped("state"), ["sent", "sent"])
+        for number, left in enumerate(self._mails):
+            self.assertEqual(
+                left["email_to"], [f'"P{number}" <p{number}@batch.example>']
+            )
+            self.assertEqual((left["attachments"], left["email_cc"]), ([], []))
+            self.assertNotIn("plain.txt", left["EmailMessage"].as_string())
+            self.assertNotIn("spy@", left["EmailMessage"].as_string())
+
+    def test_files_too_large_for_an_email(self):
+        """Odoo would share them by link, which sealed files refuse."""
+        self.env["ir.config_parameter"].set_param("base.default_max_email_size", "1")
+        [row] = self.queue(1, attachments=[("large.pdf", b"x" * 1_500_000)])
+        mail = self.mails_of([row])
+        with self.gateways():
+            mail.send()
+        self.assertEqual(mail.state, "sent")
+        self.assertFalse(self._mails[0]["attachments"])
 
     def test_mark_without_link_never_shows(self):
         mail = self.env["mail.mail"].create(

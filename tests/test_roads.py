@@ -380,6 +380,33 @@ class TestTemplate(RoadCase):
         with self.assertRaises(ValidationError):
             template.send_securely = True
 
+    def test_unknown_roads_are_refused_the_text(self):
+        """Code that renders the template by itself would send it as it is."""
+        for user in (self.sender, self.env.ref("base.user_root")):
+            template = self.template.with_user(user)
+            for call in (
+                lambda t: t._render_field("body_html", self.contact.ids),
+                lambda t: t._generate_template(self.contact.ids, ["body_html"]),
+            ):
+                with self.assertRaises(UserError) as refused:
+                    call(template)
+                self.assertIn("sent securely", str(refused.exception))
+        key = own_code.RENDERING_KEY
+        with self.assertRaises(UserError):
+            self.template.with_context(**{key: True})._render_field(
+                "body_html", self.contact.ids
+            )
+
+    def test_preview_works(self):
+        preview = self.env["mail.template.preview"].create(
+            {
+                "mail_template_id": self.template.id,
+                "resource_ref": f"res.partner,{self.contact.id}",
+            }
+        )
+        self.assertIn("Dear", preview.body_html)
+        self.assertFalse(preview.error_msg)
+
     def test_queries_do_not_grow(self):
         partners = self.env["res.partner"].create(
             [

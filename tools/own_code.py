@@ -7,6 +7,7 @@ name an object of this process, so this one does.
 KEY = "secure_own_code"
 AUTOMATIC_KEY = "secure_automatic"
 STANDARD_KEY = "secure_standard"
+RENDERING_KEY = "secure_rendering"
 
 
 class _OwnCode:
@@ -24,6 +25,9 @@ AUTOMATIC = {AUTOMATIC_KEY: OWN_CODE}
 STANDARD = {STANDARD_KEY: OWN_CODE}
 """For a server action or alarm that is set to send a secure template as it is."""
 
+RENDERING = {RENDERING_KEY: OWN_CODE}
+"""For roads that know how to send a secure template: ``mail.template._render_field``."""
+
 
 def is_own(env):
     """Whether this module's own code is at work in an environment."""
@@ -38,3 +42,9 @@ def is_automatic(env):
 def is_standard(env):
     """Whether a secure template goes out as it is, by an administrator's choice."""
     return env.context.get(STANDARD_KEY) is OWN_CODE
+
+
+def may_render(env):
+    """Whether what is rendered from a secure template will be sent as one, or was
+    decided to go out as it is."""
+    return env.context.get(RENDERING_KEY) is OWN_CODE or is_standard(env)

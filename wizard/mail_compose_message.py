@@ -123,3 +123,22 @@ class MailComposeMessage(models.TransientModel):
         sealing = secure.with_context(secure_seal_files=True)
         super(MailComposeMessage, sealing)._compute_attachment_ids()
         return super(MailComposeMessage, self - secure)._compute_attachment_ids()
+
+    # -- rendering a secure template is this road's to do ----------------------------
+
+    def _rendering(self):
+        return self.with_context(**own_code.RENDERING)
+
+    def _set_value_from_template(self, *args, **kwargs):
+        own = self._rendering()
+        return super(MailComposeMessage, own)._set_value_from_template(*args, **kwargs)
+
+    def _generate_template_for_composer(self, *args, **kwargs):
+        own = self._rendering()
+        return super(MailComposeMessage, own)._generate_template_for_composer(
+            *args, **kwargs
+        )
+
+    def _render_field(self, *args, **kwargs):
+        own = self._rendering()
+        return super(MailComposeMessage, own)._render_field(*args, **kwargs)
