@@ -1,6 +1,6 @@
 # Everything is done by dev/cli.py; each target does all set-up it needs by itself.
 PYTHON ?= python3
-export ARGS PORT WORKERS DB SUITES ODOO_HOME
+export ARGS PORT WORKERS DB SUITES ODOO_HOME FULL
 
 .PHONY: help run smoke test suites pictures bench shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
@@ -12,7 +12,7 @@ help:
 	@echo "make suites     Odoo's own tests with the module installed (SUITES=\"sms portal\")"
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
 	@echo "make pictures   the pictures in docs/pictures, taken anew"
-	@echo "make bench      what it costs, into build/bench.json"
+	@echo "make bench      what it costs, into build/bench.json (FULL=1: 10,000 contacts too)"
 	@echo "make lint       style and static checks"
 	@echo "make shell      Odoo's shell on the demo database (DB=... for another)"
 	@echo "make psql       psql, likewise"

@@ -6,12 +6,14 @@ that the machine's mood cancels out. Absolute figures stand beside them for orie
 
 import gzip
 import http.client
+import os
 import statistics
 import sys
 from itertools import count
 from time import perf_counter
 from urllib.parse import urlencode, urlsplit
 
+import bench_send
 import psutil
 from road import PIN, SET_UP, WRONG_PIN
 from stage import Stage
@@ -216,6 +218,7 @@ def main(stage):
         print(f"    {what:28} {value:10,.2f}   {bar:14} ({detail})")
     for name, size in sorted(files.items()):
         print(f"        {size:6,} B  {name}")
+    figures |= bench_send.run(stage, full=bool(os.environ.get("FULL")))
     stage.write_bench(figures)
     return 0
 

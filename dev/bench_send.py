@@ -12,7 +12,6 @@ from itertools import count
 ROADS = ("template", "composer", "sms")
 WAYS = ("default", "kept", "secure")
 ROUNDS = 5
-COUNTS = (100, 1000)
 TEXTS = {
     "subject": "About {{ object.name }}",
     "body": "<p>Dear <t t-out='object.name'/>,</p>"
@@ -28,9 +27,10 @@ env.cr.execute("UPDATE ir_cron SET active = FALSE")
 env.cr.commit()
 company = env["res.company"].search([], limit=1)
 env.ref("base.user_admin").email = "staff@bench.example"
-company.write(dict(email="office@bench.example", secure_messaging_enabled=True, secure_pin_required=False,
-                   secure_responsible_id=env.ref("base.user_admin").id,
-                   country_id=env.ref("base.be").id))
+company.write(dict(
+    email="office@bench.example", country_id=env.ref("base.be").id,
+    secure_messaging_enabled=True, secure_pin_required=False,
+    secure_responsible_id=env.ref("base.user_admin").id))
 for way in params["ways"]:
     env["mail.template"].create(dict(
         name=f"bench {way}", model_id=env["ir.model"]._get("res.partner").id,
@@ -133,9 +133,9 @@ def median_of(rounds, way, what):
 def compare(stage, size, rounds):
     """All roads at one size.
 
-    :return: (figures by name, rows for the table)
+    :return: (figures by name, lines of the table)
     """
-    figures, rows = {}, []
+    figures, lines = {}, []
     for road in ROADS:
         taken = []
         for number in range(rounds):
@@ -146,5 +146,41 @@ def compare(stage, size, rounds):
         name = f"send_{road}_{size}"
         figures[name] = round(seconds["secure"] / seconds["kept"], 3)
         figures[f"{name}_default"] = round(seconds["secure"] / seconds["default"], 3)
-        rows.append((road, size, seconds, queries, figures[name], taken))
-    return figures, rows
+        figures[f"{name}_queries"] = round(queries["secure"], 2)
+        cells = [f"{road:9} {size:6,}"]
+        cells += [f"{seconds[w]:7.1f} s {queries[w]:5.1f} q" for w in WAYS]
+        cells += [f"{figures[name]:5.2f}", f"{figures[f'{name}_default']:5.2f}"]
+        lines.append(" | ".join(cells))
+    return figures, lines
+
+
+def memory(stage, sizes):
+    """Peak memory of a process that sends securely, in MB, by road and size."""
+    return {
+        f"send_{road}_{size}_peak_mb": measure(
+            stage, road, size, ("secure",), f"m{size}"
+        )["secure"]["peak"]
+        for road in ROADS
+        for size in sizes
+    }
+
+
+def run(stage, full):
+    """Measure, print, and return the figures.
+
+    :param bool full: 10,000 recipients, too: one pair, as it takes long
+    """
+    set_up(stage)
+    plan = [(100, 1), (1000, ROUNDS), *([(10_000, 1)] if full else [])]
+    figures = {}
+    head = ("road, size", "stock default", "stock that keeps", "secure", "/ kept")
+    print("    " + " | ".join((*head, "/ default")))
+    for size, rounds in plan:
+        found, lines = compare(stage, size, rounds)
+        figures |= found
+        for line in lines:
+            print(f"    {line}", flush=True)
+    peaks = memory(stage, [size for size, _rounds in plan])
+    for name, peak in peaks.items():
+        print(f"    {name:32} {peak:6,} MB")
+    return figures | peaks

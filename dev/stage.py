@@ -159,7 +159,10 @@ class Stage:
                 browser.close()
 
     def write_bench(self, figures):
-        """Write what was measured to build/bench.json."""
+        """Write what was measured to build/bench.json, over what is there: a figure
+        that was not measured this time stays."""
         self.build_folder.mkdir(exist_ok=True)
-        text = json.dumps(figures, indent=2, sort_keys=True)
-        (self.build_folder / "bench.json").write_text(text + "\n")
+        file = self.build_folder / "bench.json"
+        known = json.loads(file.read_text()) if file.exists() else {}
+        text = json.dumps(known | figures, indent=2, sort_keys=True)
+        file.write_text(text + "\n")

@@ -26,7 +26,7 @@ STANDARD = {STANDARD_KEY: OWN_CODE}
 """For a server action or alarm that is set to send a secure template as it is."""
 
 RENDERING = {RENDERING_KEY: OWN_CODE}
-"""For roads that know how to send a secure template: ``mail.template._render_field``."""
+"""For roads that know how to send what ``mail.template._render_field`` guards."""
 
 
 def is_own(env):
