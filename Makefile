@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export ARGS PORT WORKERS DB SUITES ODOO_HOME FULL
 
-.PHONY: help run smoke test suites pictures bench shell psql hold setup lint clean distclean
+.PHONY: help run smoke test suites pictures bench kill shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
 	@echo "make pictures   the pictures in docs/pictures, taken anew"
 	@echo "make bench      what it costs, into build/bench.json (FULL=1: 10,000 contacts too)"
+	@echo "make kill       a send to 2,000 while a worker and PostgreSQL are killed"
 	@echo "make lint       style and static checks"
 	@echo "make shell      Odoo's shell on the demo database (DB=... for another)"
 	@echo "make psql       psql, likewise"
@@ -23,7 +24,7 @@ help:
 	@echo
 	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
 
-run smoke test suites pictures bench shell psql hold setup clean distclean:
+run smoke test suites pictures bench kill shell psql hold setup clean distclean:
 	@$(PYTHON) dev/cli.py $@
 
 lint:

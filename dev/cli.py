@@ -92,6 +92,12 @@ def bench(_options):
     return _play("bench")
 
 
+def kill(_options):
+    """a send to 2,000 while a worker and PostgreSQL are killed; the exit code tells"""
+    with prepared() as ground, servers.opened_apart(ground, "kill") as running:
+        return running.play("kill.py")
+
+
 def _play(name):
     """Run dev/<name>.py against freshly started servers."""
     with prepared() as ground, servers.opened(ground, name) as running:
@@ -149,6 +155,7 @@ COMMANDS = {
         suites,
         pictures,
         bench,
+        kill,
         shell,
         psql,
         hold,

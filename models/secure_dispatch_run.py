@@ -103,7 +103,7 @@ class SecureDispatchRun(models.Model):
         clashes = 0
         while self._waits():
             try:
-                count = self._run_chunk(CHUNK)
+                count = self._run_chunk(CHUNK, leave=False)
             except CLASHES:
                 self.env.cr.rollback()
                 clashes += 1
@@ -125,9 +125,11 @@ class SecureDispatchRun(models.Model):
         self.invalidate_recordset(["state"])
         return self.exists() and self.state in ("running", "scheduled")
 
-    def _run_chunk(self, limit):
+    def _run_chunk(self, limit, leave=True):
         """Send to the next recipients, in this transaction.
 
+        :param bool leave: False for Odoo's queues to do it, which note each mail as
+            sent by itself; when a worker is killed, one mail at most leaves twice
         :return: how many were dealt with
         """
         lines = self._take_lines(limit)
@@ -139,10 +141,12 @@ class SecureDispatchRun(models.Model):
             self.state = "running"
             acting = self._as_author()
             rows = acting._rows(lines)
-            acting._deliver(rows)
+            acting._deliver(rows, leave=leave)
             lines.filtered(lambda line: line.state == "waiting").write(
                 {"state": "failed", "reason": self.env._("No recipient any more.")}
             )
+            if not leave:
+                self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
         self._finish()
         return len(lines)
 

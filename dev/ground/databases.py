@@ -23,6 +23,7 @@ from .paths import (
 )
 from .say import Trouble, note, step
 from .server import log_lines
+from .shell import quiet
 
 BASE_MODULES = (
     "mail",
@@ -61,6 +62,27 @@ class Databases:
         """Return the database of an earlier run, or a fresh one if there is none."""
         database = work_name(name)
         return database if self.exists(database) else self.fresh(name, demo)
+
+    def move(self, database, cluster):
+        """Take a database to another server, and make its commits lasting there: the
+        shared server may forget the last ones when it is killed."""
+        there = cluster.env
+        dump = WORK / f"{database}.dump"
+        quiet(
+            ("pg_dump", "-Fc", "-f", dump, database),
+            "The database could not be dumped.",
+            env=self.ground.env,
+        )
+        cluster.psql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        cluster.psql(f'CREATE DATABASE "{database}" TEMPLATE template0')
+        quiet(
+            ("pg_restore", "--no-owner", "-d", database, dump),
+            "The database could not be restored.",
+            env=there,
+        )
+        cluster.psql(f'ALTER DATABASE "{database}" SET synchronous_commit = on')
+        dump.unlink()
+        self.psql(f'DROP DATABASE "{database}" WITH (FORCE)')
 
     def complaints(self, demo=False):
         """Return what Odoo's log said against our module as it was installed."""

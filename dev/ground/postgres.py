@@ -10,8 +10,10 @@ import fcntl
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,17 +43,20 @@ jit = off
 class Cluster:
     """The private server: where it lies and how to talk to it."""
 
-    def __init__(self):
-        """Find out which folders it uses; nothing is started."""
+    def __init__(self, purpose=""):
+        """Find out which folders it uses; nothing is started.
+
+        :param str purpose: of a second server, apart from the one everybody shares
+        """
         self.as_root = os.geteuid() == 0
         self.bin = postgres_bin()
-        version = short_hash(self.bin, CACHE)
+        version = "-".join(filter(None, (short_hash(self.bin, CACHE), purpose)))
         self.home = (ROOT_HOME if self.as_root else CACHE / "postgres") / version
         self.data = self.home / "data"
         self.log = self.home / "server.log"
         self.socket = self._socket_folder()
-        self.mutex = CACHE / "postgres.lock"
-        self.users = CACHE / "postgres.users"
+        self.mutex = CACHE / f"postgres{purpose}.lock"
+        self.users = CACHE / f"postgres{purpose}.users"
 
     def _socket_folder(self):
         """Return the socket's folder: beside the data, unless that is too deep
@@ -162,6 +167,14 @@ class Cluster:
                 failing=f"PostgreSQL does not stop; see {self.log}",
             )
 
+    def kill(self):
+        """Kill the server without a chance to say goodbye, and wait until all of it
+        is gone. For the kill test, on a server that nobody shares."""
+        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        while _alive(pid) or self.running():
+            time.sleep(0.1)
+
     @contextmanager
     def in_use(self):
         """Have the server running inside the block. Every make holds a shared
@@ -178,3 +191,8 @@ class Cluster:
                 if try_lock(users):
                     self.stop()
             os.close(users)
+
+
+def _alive(pid):
+    """Tell whether a process is there."""
+    return Path(f"/proc/{pid}").exists()

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from .databases import Databases, filestore
 from .keep import open_lock, remove_tree, try_lock
 from .paths import BUILD, CHECKOUT, DATA, DEV, RUNS, WORK
+from .postgres import Cluster
 from .say import Trouble, note, step
-from .server import free_port, log_lines, port_is_free
+from .server import Ground, free_port, log_lines, port_is_free
 from .shell import foreground, quiet, start, stop
 from .system import chromium
 
@@ -201,6 +202,24 @@ def opened(ground, name, demo=False, **options):
         step("Making a fresh database")
         database = Databases(ground).fresh(name, demo)
         servers = Servers(ground, name, database, **options)
+        try:
+            servers.open()
+            note(f"Odoo's log: {servers.log}")
+            yield servers
+        finally:
+            servers.close()
+
+
+@contextmanager
+def opened_apart(ground, name, **options):
+    """Like :func:`opened`, on a PostgreSQL of its own, which may be killed."""
+    with sole(name), Cluster(name).in_use() as cluster:
+        step("Making a fresh database on a server of its own")
+        databases = Databases(ground)
+        database = databases.fresh(name)
+        databases.move(database, cluster)
+        apart = Ground(ground.odoo, ground.python, cluster)
+        servers = Servers(apart, name, database, **options)
         try:
             servers.open()
             note(f"Odoo's log: {servers.log}")
