@@ -81,7 +81,7 @@ def _judge(comparisons):
     bad = [each for each in comparisons if not each.good()]
     for each in bad:
         if each.broken():
-            complain(f"{each.suite}: {len(each.broken())} tests pass without us only.")
+            complain(f"{each.suite}: broken by the module: {len(each.broken())}.")
         else:
             complain(f"{each.suite}: a run was cut short; see {FOLDER}")
     return bool(bad)

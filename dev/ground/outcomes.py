@@ -84,7 +84,7 @@ class Comparison:
     def differing(self):
         """Return the tests that ended differently, or ran on one side only."""
         both = {**self.without.tests, **self.with_ours.tests}
-        return [test for test in both if self._sides(test)[0] != self._sides(test)[1]]
+        return [test for test in both if self.sides(test)[0] != self.sides(test)[1]]
 
     def add_again(self, without, with_ours):
         """Take in how differing tests ended when run by themselves."""
@@ -96,7 +96,7 @@ class Comparison:
         it passes on both sides by itself: anything less proves nothing."""
         if self.again_outcomes(test) == ("passed", "passed"):
             return "unsteady"
-        if self._sides(test)[0] == "passed":
+        if self.sides(test)[0] == "passed":
             return "BROKEN"
         return "different"
 
@@ -119,14 +119,14 @@ class Comparison:
         return [
             test
             for test in self.without.tests
-            if self._sides(test)[0] in bad and self._sides(test)[1] in bad
+            if self.sides(test)[0] in bad and self.sides(test)[1] in bad
         ]
 
     def why(self, test):
         """Return the reason a test gave: with our module, else without."""
         return self.with_ours.why(test) or self.without.why(test)
 
-    def _sides(self, test):
+    def sides(self, test):
         """Return how a test ended without and with our module."""
         return self.without.outcome(test), self.with_ours.outcome(test)
 
@@ -138,14 +138,14 @@ class Comparison:
             "with": {"counts": self.with_ours.counts(), **_end(self.with_ours)},
             "differing": [self._difference(test) for test in self.differing()],
             "failing_alike": [
-                {"test": test, "without": self.without.why(test), "with": self.why(test)}
-                for test in self.failing_alike()
+                {"test": test, "without": self.without.why(test), "with": why}
+                for test, why in ((t, self.why(t)) for t in self.failing_alike())
             ],
         }
 
     def _difference(self, test):
         """Return all that is known of one differing test."""
-        without, with_ours = self._sides(test)
+        without, with_ours = self.sides(test)
         return {
             "test": test,
             "without": without,
@@ -195,7 +195,7 @@ def _details(comparisons):
         if each.differing():
             yield from ("", f"## {each.suite}: different", "")
         for test in each.differing():
-            without, with_ours = each._sides(test)
+            without, with_ours = each.sides(test)
             again = each.again_outcomes(test)
             alone = f"; by itself {again[0]} / {again[1]}" if again else ""
             yield f"* **{each.verdict(test)}** `{test}`:"
