@@ -42,6 +42,9 @@ class HelpdeskCase(SecureCase):
         cls.stage = cls.env["helpdesk.ticket.stage"].create(
             {"name": "Answered", "mail_template_id": cls.template.id}
         )
+        # Odoo tracks nothing of a record in the transaction that made it
+        cls.env.flush_all()
+        cls.env.cr.flush()
 
     @classmethod
     def _ticket(cls, contact):
