@@ -154,4 +154,5 @@ class TestOutcomes(unittest.TestCase):
         self.assertTrue(self.compared(whole, whole).good())
         self.assertFalse(self.compared(whole, short).good())
         self.assertFalse(self.compared(short, whole).good())
+        self.assertFalse(self.compared(self.run_of(), self.run_of()).good())
         self.assertIn("CUT SHORT", outcomes.table([self.compared(short, whole)]))

@@ -83,7 +83,7 @@ def _judge(comparisons):
         if each.broken():
             complain(f"{each.suite}: broken by the module: {len(each.broken())}.")
         else:
-            complain(f"{each.suite}: a run was cut short; see {FOLDER}")
+            complain(f"{each.suite}: a run was cut short, or ran no test; see {FOLDER}")
     return bool(bad)
 
 

@@ -110,8 +110,9 @@ class Comparison:
         return [test for test in self.differing() if self.verdict(test) == "BROKEN"]
 
     def good(self):
-        """Tell whether nothing is broken, as far as both runs came to their end."""
-        return self.without.whole and self.with_ours.whole and not self.broken()
+        """Tell whether nothing is broken: proven only by whole runs of some tests."""
+        whole = self.without.whole and self.with_ours.whole
+        return bool(whole and self.without.tests and not self.broken())
 
     def failing_alike(self):
         """Return the tests that fail on both sides."""
