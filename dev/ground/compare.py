@@ -13,8 +13,8 @@ from .say import Trouble, complain, note, step
 from .servers import sole
 from .shell import start, stop
 
-SUITES = "test_mail test_mail_sms test_mass_mailing mass_mailing_sms calendar"
-SUITES += " test_base_automation sms calendar_sms portal"
+SUITES = "test_mail test_mail_sms test_mail_full test_mass_mailing mass_mailing_sms"
+SUITES += " calendar test_base_automation sms calendar_sms portal"
 FOLDER = RUNS / "compare"
 KEPT = CACHE / "compare"
 LIMIT = 45 * 60  # seconds one suite may take on one side
