@@ -1,8 +1,8 @@
 # Everything is done by dev/cli.py; each target does all set-up it needs by itself.
 PYTHON ?= python3
-export ARGS PORT WORKERS DB SUITES ODOO_HOME FULL
+export ARGS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
 
-.PHONY: help run smoke test suites pictures bench kill shell psql hold setup lint clean distclean
+.PHONY: help run smoke test suites compare interop pictures bench kill shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -10,6 +10,9 @@ help:
 	@echo "                (PORT=8069; WORKERS=2 for several processes)"
 	@echo "make test       the tests (ARGS=\"tests/test_x.py -k word\" chooses)"
 	@echo "make suites     Odoo's own tests with the module installed (SUITES=\"sms portal\")"
+	@echo "make compare    Odoo's own tests without the module and with it: what differs"
+	@echo "                (SUITES=\"sms portal\"; REDO=1 runs the side without anew)"
+	@echo "make interop    tests beside OCA's helpdesk_mgmt, which it downloads"
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
 	@echo "make pictures   the pictures in docs/pictures, taken anew"
 	@echo "make bench      what it costs, into build/bench.json (FULL=1: 10,000 contacts too)"
@@ -24,7 +27,7 @@ help:
 	@echo
 	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
 
-run smoke test suites pictures bench kill shell psql hold setup clean distclean:
+run smoke test suites compare interop pictures bench kill shell psql hold setup clean distclean:
 	@$(PYTHON) dev/cli.py $@
 
 lint:

@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager, suppress
 
 from ground import cleaning, odoo_tree, paths, servers, system, tests, venv
+from ground import compare as comparing
+from ground import interop as interoperating
 from ground.databases import Databases
 from ground.postgres import Cluster
 from ground.say import Trouble, complain, note, step
@@ -107,7 +109,21 @@ def _play(name):
 def suites(options):
     """Odoo's own tests (SUITES="sms portal" chooses) with the module installed"""
     with prepared() as ground:
-        return tests.run_suites(ground, options.suites.split(), options.args)
+        suites = options.suites or tests.SUITES
+        return tests.run_suites(ground, suites.split(), options.args)
+
+
+def compare(options):
+    """the same tests without the module and with it; the exit code tells"""
+    with prepared() as ground:
+        suites = options.suites or comparing.SUITES
+        return comparing.run(ground, suites.split(), options.redo)
+
+
+def interop(options):
+    """tests beside a module of others, OCA's helpdesk_mgmt"""
+    with prepared() as ground:
+        return interoperating.run(ground, options.args)
 
 
 def shell(options):
@@ -153,6 +169,8 @@ COMMANDS = {
         smoke,
         test,
         suites,
+        compare,
+        interop,
         pictures,
         bench,
         kill,
@@ -178,7 +196,9 @@ def _options():
     port = os.environ.get("PORT") or "8069"
     parser.add_argument("--port", type=_port, default=port)
     parser.add_argument("--workers", type=int, default=os.environ.get("WORKERS") or 0)
-    parser.add_argument("--suites", default=os.environ.get("SUITES") or tests.SUITES)
+    parser.add_argument("--suites", default=os.environ.get("SUITES"))
+    redo = os.environ.get("REDO", "") not in ("", "0")
+    parser.add_argument("--redo", action="store_true", default=redo)
     parser.add_argument("--db", default=os.environ.get("DB"))
     return parser.parse_args()
 

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 import mailroom
-from ground import databases, keep, paths, tests, venv
+from ground import databases, keep, outcomes, paths, tests, venv
 
 
 class TestMailroom(unittest.TestCase):
@@ -92,3 +92,67 @@ class TestGround(unittest.TestCase):
             self.assertEqual(keep.read_stamp(stamp), {"a": 1})
             stamp.write_text(json.dumps({"a": 1})[:-1])
             self.assertEqual(keep.read_stamp(stamp), {})
+
+
+class TestOutcomes(unittest.TestCase):
+    """Two runs of the same tests held against each other."""
+
+    def run_of(self, whole=True, **tests):
+        """Return a run with these outcomes."""
+        named = {name: {"outcome": end, "why": name} for name, end in tests.items()}
+        return outcomes.Run(named, whole, 1)
+
+    def compared(self, without, with_ours):
+        """Return what two runs amount to."""
+        return outcomes.Comparison("sms", without, with_ours)
+
+    def test_reading_what_was_written_down(self):
+        """The worst counts, and a run without its last line was cut short."""
+        lines = [
+            {"test": "a", "outcome": "passed"},
+            {"test": "a", "outcome": "error"},
+            {"test": "b", "outcome": "skipped"},
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "noted")
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            file.write_text(text + '{"test": "half')
+            run = outcomes.Run.read(file, 1)
+            self.assertFalse(run.whole)
+            ends = [run.outcome(test) for test in "abc"]
+            self.assertEqual(ends, ["error", "skipped", "missing"])
+            file.write_text(text + '{"finished": 0}\n')
+            self.assertTrue(outcomes.Run.read(file, 1).whole)
+            self.assertFalse(outcomes.Run.read(Path(folder, "none"), 1).whole)
+
+    def test_what_counts_as_broken(self):
+        """What passes without us and not with us, be it missing or skipped."""
+        before = self.run_of(a="passed", b="passed", c="passed", d="failed", e="failed")
+        after = self.run_of(a="passed", b="error", d="passed", e="failed", f="failed")
+        found = self.compared(before, after)
+        self.assertEqual(found.broken(), ["b", "c"])
+        self.assertEqual(found.differing(), ["b", "c", "d", "f"])
+        self.assertEqual(found.failing_alike(), ["e"])
+        self.assertFalse(found.good())
+
+    def test_unsteady_only_where_both_sides_pass_by_themselves(self):
+        """A test that fails on both sides by itself clears nobody."""
+        before = dict.fromkeys("abc", "passed")
+        after = dict.fromkeys("abc", "failed")
+        found = self.compared(self.run_of(**before), self.run_of(**after))
+        found.add_again(
+            self.run_of(a="passed", b="passed", c="failed"),
+            self.run_of(a="passed", b="failed", c="failed"),
+        )
+        self.assertEqual(found.broken(), ["b", "c"])
+        self.assertEqual(found.verdict("a"), "unsteady")
+        self.assertIn("by itself passed / failed", outcomes.table([found]))
+
+    def test_a_run_cut_short_is_never_good(self):
+        """However well it looks."""
+        whole, short = self.run_of(a="passed"), self.run_of(whole=False, a="passed")
+        self.assertTrue(self.compared(whole, whole).good())
+        self.assertFalse(self.compared(whole, short).good())
+        self.assertFalse(self.compared(short, whole).good())
+        self.assertFalse(self.compared(self.run_of(), self.run_of()).good())
+        self.assertIn("CUT SHORT", outcomes.table([self.compared(short, whole)]))

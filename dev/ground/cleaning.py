@@ -19,6 +19,8 @@ OURS = (
     "base",
     "base.*",
     "checkouts",
+    "compare",
+    "helpdesk*",
     "pycache",
 )
 OURS += ("lint*", "postgres*")

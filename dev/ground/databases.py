@@ -3,6 +3,12 @@
 base      Odoo with the applications we build on; shared by all checkouts
 module    a copy of it with our module installed; anew when the module changed
 work      a copy of that for one run of the tests, the demo, the smoke test
+
+To compare with and without our module there are two more. Both sides come from one
+database, so that they differ by our module alone:
+
+stock     a copy of the base with the module whose tests are compared; shared as well
+beside    a copy of that with our module installed
 """
 
 import ast
@@ -52,11 +58,26 @@ class Databases:
     def fresh(self, name, demo=False):
         """Return a new database with our module, called after its purpose."""
         with lock(WORK / "databases.lock", "this checkout's databases"):
-            module = self._module(demo)
-            database = work_name(name)
-            self.drop(database)
-            self._copy(module, database, DATA, DATA)
-        return database
+            return self._work_copy(self._module(demo), name, DATA)
+
+    def stock(self, name, module):
+        """Return a new database with a module of Odoo's and without ours."""
+        with lock(WORK / "databases.lock", "this checkout's databases"):
+            return self._work_copy(self._stock(module), name, BASE_DATA)
+
+    def beside(self, name, module):
+        """Return a new database with a module of Odoo's and with ours."""
+        with lock(WORK / "databases.lock", "this checkout's databases"):
+            return self._work_copy(self._beside(module), name, DATA)
+
+    def installed(self, database):
+        """Return the names of the modules that are installed in a database."""
+        sql = "SELECT name FROM ir_module_module WHERE state = 'installed'"
+        return set(self.psql(sql, database).split())
+
+    def stock_key(self, module):
+        """Return what stands for all that is in the database `stock` copies."""
+        return short_hash(self._base_name(demo=False), module)
 
     def work(self, name, demo=False):
         """Return the database of an earlier run, or a fresh one if there is none."""
@@ -112,20 +133,36 @@ class Databases:
         if filestore(source, source_data).is_dir():
             shutil.copytree(filestore(source, source_data), files)
 
+    def _work_copy(self, source, name, source_data):
+        """Return a new copy of a database, called after its purpose."""
+        database = work_name(name)
+        self.drop(database)
+        self._copy(source, database, source_data, DATA)
+        return database
+
     def _module(self, demo):
         """Return the database with our module, installed anew if it changed."""
-        database = _module_name(demo)
+        return self._with_module(_module_name(demo), self._base(demo), demo)
+
+    def _beside(self, module):
+        """Return the database with our module beside a module of Odoo's."""
+        stock = self._stock(module)
+        if stock == self._base_name(demo=False):
+            return self._module(demo=False)
+        return self._with_module(work_name(f"beside_{module}"), stock, demo=False)
+
+    def _with_module(self, database, source, demo):
+        """Return a copy of a shared database with our module and its bridges."""
         stamp = _stamp(database)
-        wanted = module_hash(self._base_name(demo))
+        wanted = module_hash(source)
         known = read_stamp(stamp).get("module") == wanted
         if known and self.exists(database):
             return database
         stamp.unlink(missing_ok=True)
-        base = self._base(demo)
         step(f"Installing the module{' with demo data' if demo else ''}")
         self.drop(database)
-        self._copy(base, database, BASE_DATA, DATA)
-        modules = ",".join([MODULE, *(path.name for path in bridge_modules())])
+        self._copy(source, database, BASE_DATA, DATA)
+        modules = ",".join(our_modules())
         log = WORK / f"{database}.log"
         self._install(database, modules, log, demo, DATA)
         complaints = [line for line in log_lines(log) if _is_complaint(line)]
@@ -136,20 +173,41 @@ class Databases:
         """Return the prepared database all checkouts copy from."""
         database = self._base_name(demo)
         with lock(CACHE / "base.lock", "preparing the base database"):
-            if self.exists(database) and filestore(database, BASE_DATA).is_dir():
-                return database
-            step("Preparing a database with Odoo's applications, once")
-            note("this takes about a minute")
-            draft = f"{database}_draft"
-            for name in (draft, database):
-                self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-                remove_tree(filestore(name, BASE_DATA))
-            modules = ",".join(self._base_modules())
-            log = BASE_DATA / f"{database}.log"
-            self._install(draft, modules, log, demo, BASE_DATA)
-            filestore(draft, BASE_DATA).rename(filestore(database, BASE_DATA))
-            self.psql(f'ALTER DATABASE "{draft}" RENAME TO "{database}"')
+            if not self._is_prepared(database):
+                step("Preparing a database with Odoo's applications, once")
+                note("this takes about a minute")
+                self._prepare(database, self._base_modules(), demo)
         return database
+
+    def _stock(self, module):
+        """Return the prepared database with a module of Odoo's, which is the base
+        itself where that has it."""
+        base = self._base(demo=False)
+        if module in self.installed(base):
+            return base
+        database = f"{base}_{module}"
+        with lock(CACHE / "base.lock", f"preparing a database with {module}"):
+            if not self._is_prepared(database):
+                step(f"Preparing a database with {module}, once")
+                self._prepare(database, [module], demo=False, source=base)
+        return database
+
+    def _is_prepared(self, database):
+        """Tell whether a shared database is there with its files."""
+        return self.exists(database) and filestore(database, BASE_DATA).is_dir()
+
+    def _prepare(self, database, modules, demo, source=None):
+        """Make a shared database under another name; it gets its own when whole."""
+        draft = f"{database}_draft"
+        for name in (draft, database):
+            self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            remove_tree(filestore(name, BASE_DATA))
+        if source:
+            self._copy(source, draft, BASE_DATA, BASE_DATA)
+        log = BASE_DATA / f"{database}.log"
+        self._install(draft, ",".join(modules), log, demo, BASE_DATA)
+        filestore(draft, BASE_DATA).rename(filestore(database, BASE_DATA))
+        self.psql(f'ALTER DATABASE "{draft}" RENAME TO "{database}"')
 
     def _base_name(self, demo):
         """Return the base database's name, which says what is in it."""
@@ -182,6 +240,11 @@ class Databases:
         except Trouble as trouble:
             tail = "\n".join(log_lines(log)[-40:])
             raise Trouble(f"{trouble}\n{tail}\n\nThe whole log: {log}") from None
+
+
+def our_modules():
+    """Return the names of our module and of its bridges."""
+    return [MODULE, *(path.name for path in bridge_modules())]
 
 
 def work_name(name):

@@ -149,7 +149,9 @@ class Cluster:
         )
         sql = (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname='{ROLE}') "
-            f"THEN CREATE ROLE {ROLE} LOGIN CREATEDB; END IF; END $$"
+            f"THEN CREATE ROLE {ROLE} LOGIN CREATEDB; END IF; END $$; "
+            # Else a database cannot be dropped while autovacuum looks at it.
+            f"GRANT pg_signal_backend TO {ROLE}"
         )
         self.server(
             "psql",

@@ -45,7 +45,7 @@ def run(ground, arguments):
         config = ground.write_config(folder / "odoo.conf", database, logfile=log)
         step(f"Running the tests in database {database}")
         note(f"Odoo's log: {log}")
-        command = _pytest(ground, config, database, LINK, _chosen(arguments))
+        command = pytest(ground, config, database, LINK, _chosen(arguments))
         code = foreground(command, cwd=CHECKOUT, env=ground.env)
         if not arguments:
             code = _check_ground(ground) or code
@@ -64,9 +64,7 @@ def _check_ground(ground):
 
 def run_suites(ground, suites, arguments):
     """Run Odoo's own tests of some modules beside ours; return the exit code."""
-    for suite in suites:
-        if not (_odoo_tests(ground, suite)).is_dir():
-            raise Trouble(f"This Odoo has no tests of a module called {suite}.")
+    require_suites(ground, suites)
     with sole("suites"):
         database = Databases(ground).fresh("suites")
         folder = RUNS / "suites"
@@ -82,19 +80,26 @@ def run_suites(ground, suites, arguments):
         step(f"Running Odoo's own tests in database {database}")
         chosen = [
             *shlex.split(arguments or ""),
-            *(_odoo_tests(ground, s) for s in suites),
+            *(odoo_tests(ground, s) for s in suites),
         ]
-        command = _pytest(ground, config, database, ground.odoo.python, chosen)
+        command = pytest(ground, config, database, ground.odoo.python, chosen)
         return foreground(command, cwd=folder, env=ground.env)
 
 
-def _odoo_tests(ground, module):
+def require_suites(ground, suites):
+    """Refuse names that Odoo has no tests of."""
+    for suite in suites:
+        if not odoo_tests(ground, suite).is_dir():
+            raise Trouble(f"This Odoo has no tests of a module called {suite}.")
+
+
+def odoo_tests(ground, module):
     """Return the folder of the tests of one of Odoo's modules."""
     folders = [f / module / "tests" for f in ground.odoo_addons()]
     return next(filter(Path.is_dir, folders), folders[-1])
 
 
-def _pytest(ground, config, database, root, chosen):
+def pytest(ground, config, database, root, chosen):
     """Return pytest's command line."""
     return [
         *(ground.python, "-m", "pytest", f"--rootdir={root}"),
