@@ -34,7 +34,7 @@ contacts = env["res.partner"].create([
 env.cr.commit()
 dispatch = env["secure.dispatch"].with_user(staff)._plan(
     dict(origin="compose", channel="email", res_model="res.partner",
-         subject="CANARYkillsubject", body="<p>CANARYkill <t t-out='object.name'/></p>"),
+         subject="CANARYsubject", body="<p>CANARY <t t-out='object.name'/></p>"),
     [dict(partner=contact, res_id=contact.id) for contact in contacts])
 dispatch._start()
 result = dispatch.id

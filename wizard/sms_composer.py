@@ -3,19 +3,17 @@
 from odoo import api, fields, models
 from odoo.tools import split_every
 
+from ..models.sealed_fields import SealedText
 from ..models.secure_dispatch_run import CHUNK
-from ..models.secure_keyring import KeysUnavailable
 from ..tools import own_code
 
 
 class SmsComposer(models.TransientModel):
     _name = "sms.composer"
-    _inherit = ["sms.composer", "secure.sealed", "secure.closed.road"]
+    _inherit = ["sms.composer", "secure.closed.road"]
     _secure_model_field = "res_model"
 
-    body = fields.Text(store=False, precompute=False, inverse="_inverse_body")
-    plain_body = fields.Text(groups=fields.NO_ACCESS)
-    body_kept_for = fields.Char(groups=fields.NO_ACCESS)
+    body = SealedText()
     secure_send = fields.Boolean(
         "Send Securely",
         compute="_compute_secure_send",
@@ -24,61 +22,6 @@ class SmsComposer(models.TransientModel):
         help="Contacts get an SMS with a link; the text is read behind it.",
     )
     secure_dispatch_id = fields.Many2one("secure.dispatch", groups=fields.NO_ACCESS)
-
-    # -- what is typed -----------------------------------------------------------
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        composers = super().create(vals_list)
-        for composer in composers:
-            if not composer._kept_now():
-                composer._keep()
-        return composers
-
-    def _compute_body(self):
-        rest = self.browse()
-        for composer in self:
-            if composer._kept_now():
-                record = composer._origin.sudo()
-                composer.body = record._open_sealed("sealed_body") or record.plain_body
-            else:
-                # Odoo leaves what has no template as it is: to begin with, empty
-                composer.body = False
-                rest |= composer
-        return super(SmsComposer, rest)._compute_body()
-
-    def _inverse_body(self):
-        for composer in self:
-            composer._keep()
-
-    def _kept_now(self):
-        return self._origin.sudo().body_kept_for == self._kept_key()
-
-    def _kept_key(self):
-        """What Odoo computes the text from: when it changes, what was kept is void;
-        without a template, nothing makes it void."""
-        if not self.template_id:
-            return "typed"
-        return repr(
-            [
-                self.composition_mode,
-                self.res_model or False,
-                self.res_id or False,
-                self.template_id.id,
-            ]
-        )
-
-    def _keep(self):
-        value, record = self.body, self.sudo()
-        try:
-            self._seal("sealed_body", value)
-            record.plain_body = False
-        except KeysUnavailable:
-            if self.secure_send:
-                raise
-            record.sealed_body = False
-            record.plain_body = value
-        record.body_kept_for = self._kept_key()
 
     @api.depends("template_id")
     def _compute_secure_send(self):
