@@ -144,6 +144,40 @@ class SecureRoad(models.AbstractModel):
         model._check([model._complete(draft) for draft in drafts])
 
     @api.model
+    def _form_problem(self, partners, record, channel):
+        """Tell in a form, before anything is typed, what would stop a send.
+
+        :param partners: ``res.partner`` it would go to
+        :param record: the document, or None
+        :return: text; empty when nothing is in the way
+        """
+        locked = self.env["secure.keyring"]._status()["problem"]
+        if locked:
+            return locked
+        contacts, _colleagues = self._split(partners._filtered_access("read"))
+        if not contacts:
+            return self.env._(
+                "Please choose at least one contact: followers alone do not get a "
+                "secure message."
+            )
+        model = self.env["secure.draft"]
+        rows = [{"record": record, "partner": contact} for contact in contacts]
+        # sudo: what the writer will be told anyway when sending is refused
+        drafts = [
+            {
+                "partner": draft["partner"].sudo(),
+                "company": draft["company"].sudo(),
+                "thread": self.env["secure.thread"],
+                "channel": channel,
+                "pin": False,
+            }
+            for draft in self._drafts(rows)
+        ]
+        model._note_pin_rules(drafts)
+        problems = (model._outbound_problem(draft) for draft in drafts)
+        return "\n".join(dict.fromkeys(filter(None, problems)))
+
+    @api.model
     def _html(self, body):
         """A body as HTML, whether it came as such or as plain text."""
         if isinstance(body, Markup):

@@ -37,7 +37,8 @@ class MailComposeMessage(models.TransientModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        composers = super().create(vals_list)
+        protected = own_code.only_protecting(self)
+        composers = super(MailComposeMessage, protected).create(vals_list)
         for composer in composers:
             for name in KEPT:
                 if not composer._kept_now(name):

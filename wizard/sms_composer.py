@@ -29,7 +29,8 @@ class SmsComposer(models.TransientModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        composers = super().create(vals_list)
+        protected = own_code.only_protecting(self)
+        composers = super(SmsComposer, protected).create(vals_list)
         for composer in composers:
             if not composer._kept_now():
                 composer._keep()
@@ -88,6 +89,9 @@ class SmsComposer(models.TransientModel):
             template = composer.template_id.sudo()
             secure = template.send_securely if template else default
             composer.secure_send = secure and not standard
+
+    def _action_send_sms(self):
+        return super(SmsComposer, own_code.without_choice(self))._action_send_sms()
 
     # -- one ---------------------------------------------------------------------
 
