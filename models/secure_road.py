@@ -8,6 +8,9 @@ from odoo.tools.mail import plaintext2html
 
 from ..tools import own_code
 
+LINE = Markup('<p><i class="fa fa-lock"></i> %s %s</p>')
+"""What a document's chatter keeps: a lock, and where to read on."""
+
 
 class SecureRoad(models.AbstractModel):
     """The joint of all roads: who a document's message goes to, for which company,
@@ -121,7 +124,7 @@ class SecureRoad(models.AbstractModel):
             Markup("%s (%s)") % (thread.partner_id.name, thread._get_html_link())
             for thread in threads
         )
-        return Markup("<p>%s %s</p>") % (self.env._("Secure message to"), links)
+        return LINE % (self.env._("Secure message to"), links)
 
     @api.model
     def _line_of_links(self, links):
@@ -135,7 +138,7 @@ class SecureRoad(models.AbstractModel):
         """Like :meth:`_line`, of what will be sent later."""
         names = ", ".join(dispatch.sudo().line_ids.partner_id.mapped("name"))
         text = self.env._("Secure message to %s, scheduled:", names)
-        return Markup("<p>%s %s</p>") % (text, dispatch._get_html_link(dispatch.name))
+        return LINE % (text, dispatch._get_html_link(dispatch.name))
 
     @api.model
     def _check_sendable(self, drafts):

@@ -26,38 +26,46 @@ class SmsComposerScreen(models.TransientModel):
         for composer in self:
             problem = False
             if composer.secure_send and composer.composition_mode == "comment":
-                records = composer._get_records()
+                record = (composer._get_records() or self.env["res.partner"])[:1]
                 problem = road._form_problem(
-                    composer._secure_contacts(), records[:1], "sms"
+                    composer._secure_contacts(), record, "sms"
                 )
             composer.secure_problem = problem
 
     def _secure_contacts(self):
-        """The contacts of the documents, as Odoo finds them for an SMS."""
-        if not self.res_model:
-            return self.env["res.partner"]
-        records = self._get_records()
-        found = records._sms_get_recipients_info(force_field=self.number_field_name)
-        partners = self.env["res.partner"]
-        return partners.union(*(info["partner"] for info in found.values()))
-
-    def action_secure_compose(self):
-        """A secure SMS with files is written in Compose."""
-        self.ensure_one()
-        contacts = self._secure_contacts()
+        """The contacts it goes to, as Odoo finds them for an SMS."""
+        road = self.env["secure.road"]
         if self.composition_mode == "numbers":
             numbers = self.sanitized_numbers or ""
-            contacts = self.env["secure.road"]._contacts_of_numbers(numbers.split(","))
+            return road._contacts_of_numbers(numbers.split(","))
+        partners = self.env["res.partner"]
+        records = self._get_records()
+        if not records:
+            return partners
+        records.check_access("read")
+        found = records._sms_get_recipients_info(force_field=self.number_field_name)
+        return partners.union(*(info["partner"] for info in found.values()))
+
+    @api.model
+    def action_secure_compose(self, values):
+        """Go on in Compose, where files can be added.
+
+        :param dict values: of the form, which may lack what it needs to be saved
+        """
+        names = self._fields.keys() & values.keys()
+        composer = self.new({name: values[name] for name in names})
+        contacts = composer._secure_contacts()
         if not contacts:
             raise UserError(self.env._("There is no contact to send to."))
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New Secure Message"),
             "res_model": "secure.compose",
-            "view_mode": "form",
+            "views": [[False, "form"]],
             "target": "new",
             "context": {
                 "default_partner_ids": contacts.ids,
                 "default_channel": "sms",
+                "default_body": self.env["secure.road"]._html(values.get("body")),
             },
         }
