@@ -4,8 +4,10 @@ what the forms say."""
 import json
 
 from odoo.exceptions import UserError
-from odoo.tests import Form, tagged
+from odoo.http import Request
+from odoo.tests import Form, JsonRpcException, tagged
 from odoo.tools import mute_logger
+from odoo.tools.safe_eval import safe_eval
 
 from .common import CANARY, CANARY_FILE, CANARY_FILE_NAME, PIN
 from .test_roads import RoadCase
@@ -27,7 +29,7 @@ class ScreenCase(RoadCase):
         [row] = data.get("mail.thread", [{}])
         return row
 
-    def post(self, login="clerk", **post_data):
+    def post(self, login="writer", **post_data):
         """What the chatter sends."""
         self.authenticate(login, f"{login}-{login}")
         return self.make_jsonrpc_request(
@@ -45,18 +47,18 @@ class ScreenCase(RoadCase):
             },
         )
 
-    def upload_to_chatter(self, login="clerk", **fields):
+    def upload_to_chatter(self, login="writer", data=CANARY_FILE, **fields):
         self.authenticate(login, f"{login}-{login}")
         answer = self.url_open(
             "/mail/attachment/upload",
             data={
-                "csrf_token": self.csrf_token(),
+                "csrf_token": Request.csrf_token(self),
                 "thread_model": "res.partner",
                 "thread_id": self.contact.id,
                 "is_pending": "true",
                 **fields,
             },
-            files={"ufile": (CANARY_FILE_NAME, CANARY_FILE.encode(), "text/plain")},
+            files={"ufile": (CANARY_FILE_NAME, data.encode(), "text/plain")},
         )
         data = answer.json()["data"]
         return self.env["ir.attachment"].browse(data["attachment_id"]), data
@@ -107,7 +109,9 @@ class TestChatterSwitch(ScreenCase):
         country = self.env.ref("base.be")
         first = self.send(res_model="res.country", res_id=country.id).thread
         action = threads.action_open_about("res.country", country.id)
-        self.assertEqual((action["res_id"], action["res_model"]), (first.id, "secure.thread"))
+        self.assertEqual(
+            (action["res_id"], action["res_model"]), (first.id, "secure.thread")
+        )
         second = self.send(
             partner=self.other_contact, res_model="res.country", res_id=country.id
         ).thread
@@ -136,7 +140,7 @@ class TestChatterSwitch(ScreenCase):
     def test_address_of_several(self):
         self.other_contact.email = self.contact.email
         with self.gateways(), mute_logger("odoo.http"):
-            with self.assertRaises(Exception) as refused:
+            with self.assertRaises(JsonRpcException) as refused:
                 self.post(partner_emails=[self.contact.email])
         self.assertIn("UserError", str(refused.exception))
         self.assertNothingSent()
@@ -154,8 +158,8 @@ class TestChatterSwitch(ScreenCase):
         self.assertNotIn(CANARY_FILE.encode(), file.raw)
 
     def test_upload_for_a_standard_message(self):
-        file, data = self.upload_to_chatter()
-        self.assertEqual(file.raw, CANARY_FILE.encode())
+        file, data = self.upload_to_chatter(data="ordinary")
+        self.assertEqual(file.raw, b"ordinary")
         self.assertNotIn("secure_sealed", data["store_data"]["ir.attachment"][0])
 
 
@@ -254,8 +258,6 @@ class TestComposerScreen(ScreenCase):
         """Labels of the buttons that are shown."""
         view = form._view
         values = {**form._values, "context": form._env.context}
-        from odoo.tools.safe_eval import safe_eval
-
         return {
             node.get("string")
             for node in view["tree"].xpath("//footer/button[@type='object']")
@@ -327,7 +329,8 @@ class TestMarkedScreens(ScreenCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.admin = cls._user("keeper", "secure_messaging.group_admin")
+        groups = "base.group_system,secure_messaging.group_admin"
+        cls.admin = cls._user("admin7", groups)
         cls.action = cls.env["ir.actions.server"].create(
             {
                 "name": "Send findings",
@@ -339,9 +342,9 @@ class TestMarkedScreens(ScreenCase):
 
     def test_forms(self):
         for record, field in (
+            (self.action, "secure_send"),
             (self.template, "send_securely"),
             (self.sms_template, "send_securely"),
-            (self.action, "secure_send"),
         ):
             with self.subTest(model=record._name):
                 self.assertTrue(record[field])
@@ -385,7 +388,7 @@ class TestMarkedScreens(ScreenCase):
         for number in range(6):
             self.template.copy({"name": f"Copy {number}", "send_securely": True})
         with self.gateways():
-            self.contact.with_user(self.sender).message_post(
+            self.contact.with_user(self.writer).message_post(
                 body=CANARY,
                 partner_ids=self.contact.ids,
                 send_securely=True,
@@ -401,19 +404,20 @@ class TestMarkedScreens(ScreenCase):
 
     def test_sends_of_other_companies_are_not_listed(self):
         with self.gateways():
-            self.contact.with_user(self.sender).message_post(
+            self.contact.with_user(self.writer).message_post(
                 body=CANARY,
                 partner_ids=self.contact.ids,
                 send_securely=True,
                 scheduled_date="2099-01-01 10:00:00",
             )
         other = self.env["res.company"].create({"name": "Second Office"})
-        models = {len(row) and row[1][0] for row in other._secure_marked()}
-        [dispatch] = self.env["secure.dispatch"].search([])
-        self.assertNotIn(dispatch.name, models)
+        kinds = [kind for kind, _names, _count in other._secure_marked()]
+        self.assertNotIn("Scheduled sends", kinds)
+        kinds = [kind for kind, _names, _count in self.company._secure_marked()]
+        self.assertIn("Scheduled sends", kinds)
 
     def test_nothing_marked_nothing_told(self):
-        (self.template + self.template).send_securely = False
+        self.template.send_securely = False
         self.sms_template.send_securely = False
         self.action.secure_send = False
         form = self.settings()

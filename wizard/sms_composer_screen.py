@@ -27,9 +27,7 @@ class SmsComposerScreen(models.TransientModel):
             problem = False
             if composer.secure_send and composer.composition_mode == "comment":
                 record = (composer._get_records() or self.env["res.partner"])[:1]
-                problem = road._form_problem(
-                    composer._secure_contacts(), record, "sms"
-                )
+                problem = road._form_problem(composer._secure_contacts(), record, "sms")
             composer.secure_problem = problem
 
     def _secure_contacts(self):
