@@ -84,4 +84,6 @@ class SwitchPictures:
         page.click(".settings_tab [data-key=secure_messaging]")
         page.locator("#secure_messaging_enabled input[type=checkbox]").first.click()
         page.wait_for_selector(".alert >> text=These are marked")
+        # Without the key's place on this machine, which is further down
+        page.set_viewport_size({"width": 1560, "height": 500})
         self.take(page, "settings")

@@ -75,6 +75,10 @@ class TestChatterSwitch(ScreenCase):
             told[login] = session["storeData"]["Store"].get("secure_sending")
         self.assertEqual(told["clerk"], {"enabled": True, "preferred": True})
         self.assertIsNone(told["portal7"])
+        self.company.secure_messaging_enabled = False
+        self.authenticate("clerk", "clerk-clerk")
+        session = self.make_jsonrpc_request("/web/session/get_session_info", {})
+        self.assertNotIn("secure_sending", session["storeData"]["Store"])
 
     def test_told_by_the_document(self):
         off = {"enabled": False, "preferred": False}
