@@ -2,8 +2,9 @@
 
 from io import BytesIO
 
+from pictures_switch import SwitchPictures
 from PIL import Image
-from road import PIN, SET_UP, STAFF, open_link, token_in
+from road import PIN, SET_UP, STAFF, log_in, open_link, token_in
 from stage import Stage
 
 PHONE = {"width": 390, "height": 844}
@@ -38,6 +39,7 @@ class Pictures:
         self.folder = stage.checkout / "docs" / "pictures"
         self.folder.mkdir(parents=True, exist_ok=True)
         people = stage.odoo(SET_UP)
+        self.contact = people["contact"]
         stage.odoo(PREPARE.format(body=BODY, pin=PIN, **people))
         [mail] = stage.wait_for("the email", stage.mails)
         text = mail.get_body(("plain",)).get_content()
@@ -56,6 +58,8 @@ class Pictures:
         with self.stage.browser() as browser:
             self.client(browser.new_page(viewport=PHONE))
             self.staff(browser.new_page(viewport=DESK))
+            switch = SwitchPictures(self, self.contact)
+            switch.all(browser.new_context(viewport=DESK).new_page())
             self.closed(browser)
 
     def client(self, page):
@@ -70,11 +74,7 @@ class Pictures:
 
     def staff(self, page):
         """Conversations, one of them, and the compose form."""
-        page.goto(f"{self.stage.base_url}/web/login")
-        page.fill("input[name=login]", STAFF)
-        page.fill("input[name=password]", STAFF)
-        page.click("button[type=submit]")
-        page.wait_for_selector(".o_web_client")
+        log_in(self.stage, page)
         [thread] = self.stage.call("secure.thread", "search", [], login=STAFF)
         page.goto(f"{self.stage.base_url}/odoo/secure-messaging/{thread}")
         page.wait_for_selector("text=half past four")

@@ -78,3 +78,12 @@ def open_link(page, address, pin):
     page.fill("input[name=pin]", pin)
     page.click("main form button")
     page.wait_for_load_state()
+
+
+def log_in(stage, page, login=STAFF):
+    """Log in to the back office; the password is the login."""
+    page.goto(f"{stage.base_url}/web/login")
+    page.fill("input[name=login]", login)
+    page.fill("input[name=password]", login)
+    page.click("button[type=submit]")
+    page.wait_for_selector(".o_web_client")

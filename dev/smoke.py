@@ -17,11 +17,13 @@ from road import (
     STAFF,
     WRONG_PIN,
     compose,
+    log_in,
     mail_text,
     open_link,
     send,
     token_in,
 )
+from smoke_chatter import Chatter
 from stage import Stage
 
 
@@ -44,6 +46,7 @@ class Smoke:
         self.renew()
         self.parallel_wrong_pins()
         self.killed_after_smtp()
+        Chatter(self, check).walk()
         self.nothing_in_the_clear()
         self.no_warning()
 
@@ -133,11 +136,7 @@ class Smoke:
         check(thread["subject"] == CANARIES["subject"], "the conversation is unread")
         with self.stage.browser() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.goto(f"{self.stage.base_url}/web/login")
-            page.fill("input[name=login]", STAFF)
-            page.fill("input[name=password]", STAFF)
-            page.click("button[type=submit]")
-            page.wait_for_selector(".o_web_client")
+            log_in(self.stage, page)
             page.goto(f"{self.stage.base_url}/odoo/secure.thread/{thread['id']}")
             page.wait_for_selector(f"text={CANARIES['reply']}")
             page.wait_for_selector(f"text={CANARIES['reply file name']}")

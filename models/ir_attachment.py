@@ -260,7 +260,11 @@ class IrAttachment(models.Model):
         for file in self.sudo(False)._secure_readable():
             head = file._secure_head()
             store.add_records_fields(
-                file, [Store.Attr(key, value) for key, value in head.items()]
+                file,
+                [
+                    *(Store.Attr(key, value) for key, value in head.items()),
+                    Store.Attr("secure_sealed", True),
+                ],
             )
 
     def _get_raw_access_token(self):

@@ -114,6 +114,15 @@ class ResCompany(models.Model):
         company = self.sudo()
         return company.secure_messaging_enabled and company.secure_send_default
 
+    def _secure_sending_facts(self):
+        """What the web client knows of it: whether the company sends securely at all,
+        and whether it prefers to."""
+        # sudo: settings of the company everybody who writes for it may know
+        return {
+            "enabled": self.sudo().secure_messaging_enabled,
+            "preferred": self._secure_sends_by_default(),
+        }
+
     def _secure_reply_to(self):
         """Where answers to a notification go: to Odoo, which answers with a pointer to
         the link, or to the company; never to somebody's own mailbox."""

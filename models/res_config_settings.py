@@ -15,6 +15,10 @@ class ResConfigSettings(models.TransientModel):
     secure_messaging_enabled = fields.Boolean(
         related="company_id.secure_messaging_enabled", readonly=False
     )
+    secure_send_default = fields.Boolean(
+        related="company_id.secure_send_default", readonly=False
+    )
+    secure_off_warning = fields.Text(compute="_compute_secure_off_warning")
     secure_email_subject = fields.Char(
         related="company_id.secure_email_subject", readonly=False, required=True
     )
@@ -61,6 +65,16 @@ class ResConfigSettings(models.TransientModel):
             settings.secure_sms_parts = texts.sms_parts(
                 filled.replace(texts.LINK_MARK, link)
             )
+
+    @api.depends("secure_messaging_enabled", "company_id")
+    def _compute_secure_off_warning(self):
+        """What the company loses by the switch that was just turned off."""
+        for settings in self:
+            company = settings.company_id._origin
+            off = company.secure_messaging_enabled and not (
+                settings.secure_messaging_enabled
+            )
+            settings.secure_off_warning = off and company._secure_marked_text()
 
     @api.depends("company_id")
     def _compute_secure_default_pin_is_set(self):

@@ -8,6 +8,9 @@ from odoo.tools.mail import plaintext2html
 
 from ..tools import own_code
 
+LINE = Markup('<p><i class="fa fa-lock"></i> %s %s</p>')
+"""What a document's chatter keeps: a lock, and where to read on."""
+
 
 class SecureRoad(models.AbstractModel):
     """The joint of all roads: who a document's message goes to, for which company,
@@ -121,7 +124,7 @@ class SecureRoad(models.AbstractModel):
             Markup("%s (%s)") % (thread.partner_id.name, thread._get_html_link())
             for thread in threads
         )
-        return Markup("<p>%s %s</p>") % (self.env._("Secure message to"), links)
+        return LINE % (self.env._("Secure message to"), links)
 
     @api.model
     def _line_of_links(self, links):
@@ -135,13 +138,47 @@ class SecureRoad(models.AbstractModel):
         """Like :meth:`_line`, of what will be sent later."""
         names = ", ".join(dispatch.sudo().line_ids.partner_id.mapped("name"))
         text = self.env._("Secure message to %s, scheduled:", names)
-        return Markup("<p>%s %s</p>") % (text, dispatch._get_html_link(dispatch.name))
+        return LINE % (text, dispatch._get_html_link(dispatch.name))
 
     @api.model
     def _check_sendable(self, drafts):
         """Tell now what would stop a send that is planned for later."""
         model = self.env["secure.draft"]
         model._check([model._complete(draft) for draft in drafts])
+
+    @api.model
+    def _form_problem(self, partners, record, channel):
+        """Tell in a form, before anything is typed, what would stop a send.
+
+        :param partners: ``res.partner`` it would go to
+        :param record: the document, or None
+        :return: text; empty when nothing is in the way
+        """
+        locked = self.env["secure.keyring"]._status()["problem"]
+        if locked:
+            return locked
+        contacts, _colleagues = self._split(partners._filtered_access("read"))
+        if not contacts:
+            return self.env._(
+                "Please choose at least one contact: followers alone do not get a "
+                "secure message."
+            )
+        model = self.env["secure.draft"]
+        rows = [{"record": record, "partner": contact} for contact in contacts]
+        # sudo: what the writer will be told anyway when sending is refused
+        drafts = [
+            {
+                "partner": draft["partner"].sudo(),
+                "company": draft["company"].sudo(),
+                "thread": self.env["secure.thread"],
+                "channel": channel,
+                "pin": False,
+            }
+            for draft in self._drafts(rows)
+        ]
+        model._note_pin_rules(drafts)
+        problems = (model._outbound_problem(draft) for draft in drafts)
+        return "\n".join(dict.fromkeys(filter(None, problems)))
 
     @api.model
     def _html(self, body):

@@ -57,7 +57,26 @@ class SecureThreadScreen(models.Model):
         document = self.env[self.res_model].browse(self.res_id).exists()
         return document if document and document.has_access("read") else None
 
+    @api.model
+    def _domain_about(self, res_model, res_id):
+        """Conversations about a document; with a contact, whatever they are about."""
+        if res_model == "res.partner":
+            return [("partner_id", "=", res_id)]
+        return [("res_model", "=", res_model), ("res_id", "=", res_id)]
+
     # -- buttons -----------------------------------------------------------------
+
+    @api.model
+    def action_open_about(self, res_model, res_id):
+        """Go to the conversations about a document that one may read."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "secure_messaging.secure_thread_action"
+        )
+        about = self._domain_about(res_model, res_id)
+        threads = self.search(about, limit=2)
+        if len(threads) == 1:
+            return threads.get_formview_action()
+        return {**action, "domain": about, "context": {}}
 
     def action_open_document(self):
         """Go to what the conversation is about."""

@@ -17,6 +17,7 @@ from . import (
     test_send,
     test_sending,
     test_settings,
+    test_switch,
     test_throttle,
     test_tools,
 )

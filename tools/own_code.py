@@ -48,3 +48,24 @@ def may_render(env):
     """Whether what is rendered from a secure template will be sent as one, or was
     decided to go out as it is."""
     return env.context.get(RENDERING_KEY) is OWN_CODE or is_standard(env)
+
+
+# -- what a form is opened with ---------------------------------------------------
+
+CHOICE_KEY = "default_secure_send"
+"""In the context of a form: the switch as it stood where the form was opened."""
+
+
+def only_protecting(records):
+    """For what is made without a form: the context does not turn the switch off."""
+    if records.env.context.get(CHOICE_KEY, True):
+        return records
+    return without_choice(records)
+
+
+def without_choice(records):
+    """For what comes of the form: each has a choice of its own."""
+    context = dict(records.env.context)
+    if context.pop(CHOICE_KEY, None) is None:
+        return records
+    return records.with_env(records.env(context=context))

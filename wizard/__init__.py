@@ -2,7 +2,9 @@ from . import (
     mail_compose_message,
     mail_compose_message_send,
     mail_template_preview,
+    mail_compose_message_screen,
     secure_compose,
     secure_pin_wizard,
     sms_composer,
+    sms_composer_screen,
 )

@@ -25,6 +25,11 @@ class MailComposeMessage(models.TransientModel):
     )
     secure_dispatch_id = fields.Many2one("secure.dispatch", groups=fields.NO_ACCESS)
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        protected = own_code.only_protecting(self)
+        return super(MailComposeMessage, protected).create(vals_list)
+
     # -- the switch --------------------------------------------------------------
 
     @api.depends("template_id", "subtype_id", "composition_mode")

@@ -3,7 +3,7 @@
 from odoo import api, models
 from odoo.fields import Command
 
-from ..tools import content, log_filter
+from ..tools import content, log_filter, own_code
 
 
 class TakenFiles:
@@ -16,6 +16,12 @@ class TakenFiles:
 
 class MailComposeMessageSend(models.TransientModel):
     _inherit = "mail.compose.message"
+
+    def _action_send_mail(self, auto_commit=False):
+        composer = own_code.without_choice(self)
+        return super(MailComposeMessageSend, composer)._action_send_mail(
+            auto_commit=auto_commit
+        )
 
     def _action_send_mail_comment(self, res_ids):
         return super(
@@ -88,13 +94,15 @@ class MailComposeMessageSend(models.TransientModel):
     def _action_schedule_message(self):
         """A secure message that waits is a send of the Outbox: Odoo's table of
         scheduled messages keeps text and files in clear."""
-        secure = self.filtered("secure_send")
+        composers = own_code.without_choice(self)
+        secure = composers.filtered("secure_send")
         for composer in secure:
             taken = composer._secure_files_taken()
             [res_id] = taken._evaluate_res_ids()
             values = taken._manage_mail_values(taken._prepare_mail_values([res_id]))
             self.env[composer.model].browse(res_id).message_post(**values[res_id])
-        return super(MailComposeMessageSend, self - secure)._action_schedule_message()
+        rest = composers - secure
+        return super(MailComposeMessageSend, rest)._action_schedule_message()
 
     # -- many at once ------------------------------------------------------------
 

@@ -23,6 +23,11 @@ class SmsComposer(models.TransientModel):
     )
     secure_dispatch_id = fields.Many2one("secure.dispatch", groups=fields.NO_ACCESS)
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        protected = own_code.only_protecting(self)
+        return super(SmsComposer, protected).create(vals_list)
+
     @api.depends("template_id")
     def _compute_secure_send(self):
         default = self.env.company._secure_sends_by_default()
@@ -31,6 +36,9 @@ class SmsComposer(models.TransientModel):
             template = composer.template_id.sudo()
             secure = template.send_securely if template else default
             composer.secure_send = secure and not standard
+
+    def _action_send_sms(self):
+        return super(SmsComposer, own_code.without_choice(self))._action_send_sms()
 
     # -- one ---------------------------------------------------------------------
 

@@ -1,25 +1,12 @@
 import {_t} from "@web/core/l10n/translation";
 import {Attachment} from "@mail/core/common/attachment_model";
-import {browser} from "@web/core/browser/browser";
 import {Chatter} from "@mail/chatter/web_portal/chatter";
-import {Composer} from "@mail/core/common/composer";
-import {composerActionsRegistry} from "@mail/core/common/composer_actions";
+import {Message as MessageComponent} from "@mail/core/common/message";
 import {Message} from "@mail/core/common/message_model";
 import {patch} from "@web/core/utils/patch";
-import {useEffect} from "@odoo/owl";
 import {useService} from "@web/core/utils/hooks";
 
-import {withoutStrangers} from "./editor_plugins.esm";
-
-const SECURE_MODEL = "secure.thread";
-
-/**
- * @param {Object} [thread] of Odoo's mail store
- * @returns {Boolean} whether it is a secure conversation
- */
-function isSecure(thread) {
-    return thread?.model === SECURE_MODEL;
-}
+import {isSecure} from "./composer_model.esm";
 
 // What would show, change or take the content elsewhere has no place on a message that
 // is sealed: editing and deleting, forwarding, answering by plain email, translating by
@@ -42,11 +29,22 @@ patch(Message.prototype, {
     },
 });
 
+patch(MessageComponent.prototype, {
+    get isSecureMessage() {
+        return isSecure(this.message.thread);
+    },
+});
+
 // The server logs addresses: no file name in them. And it has no first page of a
 // ciphertext to make a thumbnail from.
 patch(Attachment.prototype, {
     get isSecure() {
-        return isSecure(this.thread) || isSecure(this.composer?.targetThread);
+        return (
+            Boolean(this.secure_sealed) ||
+            isSecure(this.thread) ||
+            isSecure(this.composer?.targetThread) ||
+            Boolean(this.composer?.sendsSecurely)
+        );
     },
     get isDeletable() {
         return !(this.isSecure && this.message) && super.isDeletable;
@@ -65,65 +63,6 @@ patch(Attachment.prototype, {
     },
 });
 
-patch(composerActionsRegistry.get("open-full-composer"), {
-    condition({composer}) {
-        return !isSecure(composer.targetThread) && super.condition(...arguments);
-    },
-});
-
-patch(Composer.prototype, {
-    setup() {
-        super.setup();
-        // An answer written from the inbox stays secret after the inbox lets go of it
-        this.hasBeenSecure = false;
-        useEffect(
-            (secure) => {
-                this.hasBeenSecure ||= secure;
-            },
-            () => [isSecure(this.thread)]
-        );
-    },
-    get isSecureMessage() {
-        return isSecure(this.thread) && this.props.type !== "note";
-    },
-    get placeholder() {
-        if (!isSecure(this.thread) || this.props.placeholder) {
-            return super.placeholder;
-        }
-        return this.isSecureMessage
-            ? _t("Write a secure message to the contact…")
-            : _t("Write a note for colleagues: the contact does not see it…");
-    },
-    get SEND_TEXT() {
-        return this.isSecureMessage ? _t("Send Securely") : super.SEND_TEXT;
-    },
-    get wysiwygConfig() {
-        const config = super.wysiwygConfig;
-        if (isSecure(this.thread)) {
-            config.Plugins = withoutStrangers(config.Plugins);
-        }
-        return config;
-    },
-    saveContent() {
-        if (isSecure(this.thread) || this.hasBeenSecure) {
-            this.forgetDraft();
-        } else {
-            super.saveContent();
-        }
-    },
-    restoreContent() {
-        if (isSecure(this.thread)) {
-            this.forgetDraft();
-        } else {
-            super.restoreContent();
-        }
-    },
-    /** Odoo keeps drafts in the browser's storage, in clear. */
-    forgetDraft() {
-        browser.localStorage.removeItem(this.props.composer.localId);
-    },
-});
-
 patch(Chatter.prototype, {
     setup() {
         super.setup();
@@ -137,8 +76,28 @@ patch(Chatter.prototype, {
             return uploadFile.apply(this, args);
         };
     },
+    get requestList() {
+        return [...super.requestList, "secure_messaging"];
+    },
+    get afterPostRequestList() {
+        return [...super.afterPostRequestList, "secure_messaging"];
+    },
+    get onCloseFullComposerRequestList() {
+        return [...super.onCloseFullComposerRequestList, "secure_messaging"];
+    },
     get isSecure() {
         return isSecure(this.state.thread);
+    },
+    get secureThreadsTitle() {
+        return _t("Secure conversations about this");
+    },
+    async openSecureThreads() {
+        const {id, model} = this.state.thread;
+        const action = await this.orm.call("secure.thread", "action_open_about", [
+            model,
+            id,
+        ]);
+        return this.env.services.action.doAction(action);
     },
     get secureContact() {
         return this.props.record?.data.partner_id?.display_name;

@@ -5,6 +5,22 @@ import {useService} from "@web/core/utils/hooks";
 
 import {SECURE_PLUGINS} from "./editor_plugins.esm";
 
+/**
+ * @param {Object} notification Odoo's service
+ * @returns {Object} resources of an editor that takes no pasted files, and says why
+ */
+export function filesAsAttachments(notification) {
+    const message = _t("Please add pictures and other files as attachments.");
+    return {
+        before_paste_handlers: (selection, ev) => {
+            if (ev.clipboardData?.files.length) {
+                notification.add(message, {type: "info"});
+            }
+        },
+        bypass_paste_image_files: () => true,
+    };
+}
+
 /** Rich text that stays text: no pictures, media, embedded things or assistants. */
 export class MessageBodyField extends HtmlField {
     setup() {
@@ -18,18 +34,8 @@ export class MessageBodyField extends HtmlField {
             Plugins: SECURE_PLUGINS,
             allowFile: false,
             dropImageAsAttachment: false,
-            resources: {
-                before_paste_handlers: (selection, ev) => this.onPaste(ev),
-                bypass_paste_image_files: () => true,
-            },
+            resources: filesAsAttachments(this.notification),
         };
-    }
-
-    onPaste(ev) {
-        if (ev.clipboardData?.files.length) {
-            const message = _t("Please add pictures and other files as attachments.");
-            this.notification.add(message, {type: "info"});
-        }
     }
 }
 

@@ -1,0 +1,54 @@
+"""What is marked “Send Securely”, and so refused while the switch is off."""
+
+from odoo import models
+
+NAMED = 5
+"""How many of each kind are named."""
+
+
+class ResCompanySwitch(models.Model):
+    _inherit = "res.company"
+
+    def _secure_marked(self):
+        """What secure messaging being switched off would stop.
+
+        :return: list of (kind, names of the first, count) as the user reads it; only of
+            what there is. For bridge modules to add to
+        """
+        self.ensure_one()
+        scheduled = [("state", "=", "scheduled"), ("company_id", "=", self.id)]
+        kinds = [
+            (self.env._("Email templates"), "mail.template", self._secure_is_marked()),
+            (self.env._("SMS templates"), "sms.template", self._secure_is_marked()),
+            (
+                self.env._("Server actions"),
+                "ir.actions.server",
+                [("secure_send", "=", True)],
+            ),
+            (self.env._("Scheduled sends"), "secure.dispatch", scheduled),
+        ]
+        marked = [
+            (kind, *self._secure_names(model, domain)) for kind, model, domain in kinds
+        ]
+        return [row for row in marked if row[-1]]
+
+    def _secure_is_marked(self):
+        return [("send_securely", "=", True)]
+
+    def _secure_names(self, model, domain):
+        """(names of the first records, number of all)"""
+        # sudo: who may switch it off must know what that stops, not open it
+        records = self.env[model].sudo().search(domain, order="id")
+        return records[:NAMED].mapped("display_name"), len(records)
+
+    def _secure_marked_text(self):
+        """:meth:`_secure_marked` as lines of text."""
+        return "\n".join(
+            self.env._(
+                "%(kind)s (%(count)s): %(names)s",
+                kind=kind,
+                count=count,
+                names=", ".join(names) + (", …" if count > len(names) else ""),
+            )
+            for kind, names, count in self._secure_marked()
+        )

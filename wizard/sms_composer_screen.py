@@ -1,0 +1,69 @@
+"""What the form of Odoo's SMS composer tells of secure messaging."""
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class SmsComposerScreen(models.TransientModel):
+    _inherit = "sms.composer"
+
+    secure_offered = fields.Boolean(compute="_compute_secure_offered")
+    secure_problem = fields.Char(compute="_compute_secure_problem")
+
+    @api.depends("secure_send")
+    def _compute_secure_offered(self):
+        """Whether the switch is shown: not where it could only be refused, unless a
+        template has it on."""
+        enabled = self.env.company._secure_sending_facts()["enabled"]
+        for composer in self:
+            composer.secure_offered = enabled or composer.secure_send
+
+    @api.depends("secure_send", "composition_mode", "res_model", "res_id")
+    def _compute_secure_problem(self):
+        """What will stop the send, told before anything is typed. Of many documents
+        the Outbox tells afterwards."""
+        road = self.env["secure.road"]
+        for composer in self:
+            problem = False
+            if composer.secure_send and composer.composition_mode == "comment":
+                record = (composer._get_records() or self.env["res.partner"])[:1]
+                problem = road._form_problem(composer._secure_contacts(), record, "sms")
+            composer.secure_problem = problem
+
+    def _secure_contacts(self):
+        """The contacts it goes to, as Odoo finds them for an SMS."""
+        road = self.env["secure.road"]
+        if self.composition_mode == "numbers":
+            numbers = self.sanitized_numbers or ""
+            return road._contacts_of_numbers(numbers.split(","))
+        partners = self.env["res.partner"]
+        records = self._get_records()
+        if not records:
+            return partners
+        records.check_access("read")
+        found = records._sms_get_recipients_info(force_field=self.number_field_name)
+        return partners.union(*(info["partner"] for info in found.values()))
+
+    @api.model
+    def action_secure_compose(self, values):
+        """Go on in Compose, where files can be added.
+
+        :param dict values: of the form, which may lack what it needs to be saved
+        """
+        names = self._fields.keys() & values.keys()
+        composer = self.new({name: values[name] for name in names})
+        contacts = composer._secure_contacts()
+        if not contacts:
+            raise UserError(self.env._("There is no contact to send to."))
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("New Secure Message"),
+            "res_model": "secure.compose",
+            "views": [[False, "form"]],
+            "target": "new",
+            "context": {
+                "default_partner_ids": contacts.ids,
+                "default_channel": "sms",
+                "default_body": self.env["secure.road"]._html(values.get("body")),
+            },
+        }
