@@ -29,7 +29,7 @@ class SecureDispatchSend(models.Model):
             {
                 **values,
                 "user_id": sender.id,
-                "responsible_id": responsible.id,
+                "responsible_id": values.get("responsible_id") or responsible.id,
                 "company_id": company,
             }
         )
