@@ -12,7 +12,7 @@ class CalendarEvent(models.Model):
     _inherit = "calendar.event"
 
     secure_message_count = fields.Integer(
-        "Messages",
+        "Secure Messages",
         compute="_compute_secure_message_count",
         groups="secure_messaging.group_user",
         help="Secure messages to and from the attendees, of the conversations you may "
