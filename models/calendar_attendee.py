@@ -1,6 +1,6 @@
 """C2 for appointments: invitations, changes and reminders by email."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import split_every
 
 from ..tools import ics, own_code
@@ -28,6 +28,7 @@ class CalendarAttendee(models.Model):
         groups="secure_messaging.group_user",
     )
 
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_secure_messages(self):
         """Of the conversations the user may read; the same few queries for any list."""
         threads = self.event_id._secure_readable_threads()
@@ -79,7 +80,7 @@ class CalendarAttendee(models.Model):
             )
         # Refuses who is not staff, unless Odoo itself sends
         self.env["secure.road"]._acting()
-        attendees = self._secure_notified(notify_author)
+        attendees = self.with_prefetch()._secure_notified(notify_author)
         if not attendees:
             return False
         template = mail_template.with_env(self.env)
@@ -144,9 +145,7 @@ class CalendarAttendee(models.Model):
                 continue
             own = list(files[attendee.id])
             if event.id in invitations:
-                own.append(
-                    (ICS_NAME, ics.for_attendee(invitations[event.id], attendee.email))
-                )
+                own.append((ICS_NAME, attendee._secure_ics(invitations[event.id])))
             rows.append(
                 {
                     **row,
@@ -157,6 +156,20 @@ class CalendarAttendee(models.Model):
                 }
             )
         return rows
+
+    def _secure_ics(self, data):
+        """The calendar file as far as this attendee may know what it says. Odoo lists
+        all attendees in it, and describes the first contact of an appointment."""
+        road = self.env["secure.road"]
+        contacts, _colleagues = road._split(self.event_id.attendee_ids.partner_id)
+        others = contacts.sudo() - self.partner_id
+        facts = [
+            text
+            for partner in others
+            for text in (partner.name, partner.email_normalized, partner.phone)
+            if text
+        ]
+        return ics.for_attendee(data, self.email, facts)
 
     def _secure_tell_colleagues(self):
         """One notice to each colleague, of all their appointments among these: where to

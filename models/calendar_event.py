@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..tools import own_code
@@ -19,6 +19,7 @@ class CalendarEvent(models.Model):
         "read.",
     )
 
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_secure_message_count(self):
         threads = self._secure_readable_threads()
         counts = threads._secure_message_counts()
@@ -120,7 +121,8 @@ class CalendarEvent(models.Model):
         """Tell colleagues to look at these appointments. No name, no place, no text:
         the notice may leave by email."""
         links = Markup("").join(
-            Markup("<li>%s</li>") % event._get_html_link(title=event._secure_time())
+            Markup('<li><a href="%s">%s</a></li>')
+            % (event._notify_get_action_link("view"), event._secure_time())
             for event in self
         )
         text = self.env._(

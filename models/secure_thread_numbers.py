@@ -31,6 +31,8 @@ class SecureThreadNumbers(models.Model):
         by_message = {link.message_id: link for link in links.sorted("id")}
         line_model = self.env["secure.dispatch.line"].sudo()
         answered = line_model._answered_threads_of(self)
+        # Read for all at once: each line below knows one message only
+        messages.notification_ids.fetch(["notification_status"])
         states = {}
         for message in messages:
             thread = self.browse(message.res_id)
