@@ -16,7 +16,7 @@ class CalendarAlarmManager(models.AbstractModel):
         secure = self.with_context(**SECURE)
         super(CalendarAlarmManager, secure)._send_reminder()
         plain = self.with_context(secure_reminders=False, **own_code.STANDARD)
-        super(CalendarAlarmManager, plain)._send_reminder()
+        return super(CalendarAlarmManager, plain)._send_reminder()
 
     def _get_events_by_alarm_to_notify(self, alarm_type):
         found = super()._get_events_by_alarm_to_notify(alarm_type)

@@ -24,15 +24,15 @@ class SecureThreadNumbers(models.Model):
         links = (
             self.env["secure.link"]
             .sudo()
-            .search(
-                [("thread_id", "in", self.ids), ("message_id", "in", messages.ids)]
-            )
+            .search([("thread_id", "in", self.ids), ("message_id", "in", messages.ids)])
         )
         by_message = {link.message_id: link for link in links.sorted("id")}
         line_model = self.env["secure.dispatch.line"].sudo()
         answered = line_model._answered_threads_of(self)
         # Read for all at once: each line below knows one message only
-        messages.notification_ids.fetch(["notification_status"])
+        messages.notification_ids.fetch(
+            ["notification_status", "notification_type", "res_partner_id"]
+        )
         states = {}
         for message in messages:
             thread = self.browse(message.res_id)
