@@ -1,6 +1,7 @@
 """How a send is carried out and noted, whichever road it takes."""
 
 from odoo import api, models
+from odoo.tools.misc import clean_context
 
 from .secure_keyring import KeysUnavailable
 from .secure_thread_send import Sent
@@ -25,7 +26,9 @@ class SecureDispatchSend(models.Model):
         responsible = sender or (
             self.env["res.company"].sudo().browse(company).secure_responsible_id
         )
-        return self.sudo().create(
+        # Defaults in the context are meant for the form this comes from
+        clean = self.sudo().with_context(clean_context(self.env.context))
+        return clean.create(
             {
                 **values,
                 "user_id": sender.id,
