@@ -69,24 +69,28 @@ class CalendarEvent(models.Model):
         return who, inside
 
     def _secure_check_details(self):
-        """Odoo masks other people's private appointments, but not under ``sudo()``:
-        whoever may not see them must not write about them, either."""
+        hidden = self._secure_hidden()
+        if hidden:
+            raise AccessError(hidden._secure_hidden_text())
+
+    def _secure_hidden(self):
+        """Other people's private appointments. Odoo masks them, but not under
+        ``sudo()``: whoever may not see them must not write about them, either."""
         if not self.env["secure.road"]._sender():
-            return
+            return self.browse()
         seen = self.sudo(False)
         seen.check_access("read")
-        hidden = seen.filtered(lambda event: event._check_private_event_conditions())
-        if hidden:
-            raise AccessError(
-                self.env._(
-                    "These appointments are private, so that you cannot write about "
-                    "them: %(list)s",
-                    list=", ".join(
-                        f"{event.user_id.name or ''} {event._secure_time()}".strip()
-                        for event in hidden
-                    ),
-                )
-            )
+        return seen.filtered(lambda event: event._check_private_event_conditions())
+
+    def _secure_hidden_text(self):
+        return self.env._(
+            "These appointments are private, so that you cannot write about them: "
+            "%(list)s",
+            list=", ".join(
+                f"{event.user_id.name or ''} {event._secure_time()}".strip()
+                for event in self
+            ),
+        )
 
     def _secure_envelope(self, partner):
         """Who sends to an attendee, who answers for it, and for which company: the

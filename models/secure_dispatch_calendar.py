@@ -4,6 +4,8 @@ from odoo import api, models
 from odoo.fields import Command
 from odoo.tools import groupby
 
+from ..tools import own_code
+
 
 class SecureDispatchCalendar(models.Model):
     _inherit = "secure.dispatch"
@@ -33,11 +35,26 @@ class SecureDispatchCalendar(models.Model):
             dispatch._finish()
 
     def _deliver(self, rows, notify=True, leave=True):
-        sent = super()._deliver(rows, notify=notify, leave=leave)
-        if self.sudo().origin == "calendar":
-            self._join_colleagues(rows, sent)
-            self.env["secure.road"]._log_lines(rows, sent)
+        if self.sudo().origin != "calendar":
+            self._refuse_hidden(rows)
+            return super()._deliver(rows, notify=notify, leave=leave)
+        # Nobody has written these: the rows say who answers for them
+        automatic = self.with_context(**own_code.AUTOMATIC)
+        sent = super(SecureDispatchCalendar, automatic)._deliver(
+            rows, notify=notify, leave=leave
+        )
+        self._join_colleagues(rows, sent)
+        self.env["secure.road"]._log_lines(rows, sent)
         return sent
+
+    @api.model
+    def _refuse_hidden(self, rows):
+        """Who may not see an appointment does not write about it; the others go."""
+        road = self.env["secure.road"]
+        hidden = road._appointments_of(rows)._secure_hidden()
+        for row in rows:
+            if not row.get("problem") and road._appointments_of([row]) & hidden:
+                row["problem"] = road._appointments_of([row])._secure_hidden_text()
 
     @api.model
     def _join_colleagues(self, rows, sent):

@@ -666,6 +666,33 @@ class TestWriting(AppointmentCase):
             ).action_send_mail()
         self.assertNothingSent()
 
+    def test_private_event_on_other_roads(self):
+        event = self.appointment(self.contact, privacy="private", name="Secret talk")
+        with self.gateways():
+            with self.assertRaises(AccessError):
+                event.with_user(self.sender).sudo().message_post(
+                    body="x", partner_ids=self.contact.ids, send_securely=True
+                )
+            template = self.mail_template.with_user(self.sender)
+            with self.assertRaises(UserError) as refused:
+                template.send_mail(self.attendee(self.contact, event).id)
+            self.assertIn("private", str(refused.exception))
+            self.assertNothingSent()
+            template = self.mail_template.with_user(self.organiser)
+            template.send_mail(self.attendee(self.contact, event).id, force_send=True)
+            self.assertSent(self.contact, text="for Clara")
+        [thread] = self.threads()
+        self.assertEqual(
+            (thread.res_model, thread.res_id), ("calendar.event", event.id)
+        )
+        self.assertIn(thread.name, event.sudo().message_ids[0].body)
+
+    def test_planned_for_somebody_with_a_private_calendar(self):
+        self.organiser.with_user(self.organiser).calendar_default_privacy = "private"
+        with self.gateways():
+            self.notify(self.attendee(self.contact), user=self.clerk)
+            self.assertSent(self.contact)
+
     def test_ordinary_composer_is_odoos(self):
         events = self.two()
         with self.gateways():
