@@ -38,8 +38,9 @@ alarm = env["calendar.alarm"].create(dict(
     mail_template_id=template.id))
 quiet = env["calendar.event"].with_user(staff).with_context(no_mail_to_attendees=True)
 day = datetime.combine(datetime.now().date(), time(9)) + timedelta(days=1)
+hour = timedelta(hours=1)
 events = quiet.create([dict(
-    name=name, start=day + timedelta(hours=hours), stop=day + timedelta(hours=hours + 1),
+    name=name, start=day + hours * hour, stop=day + (hours + 1) * hour,
     location="Room 2", user_id=staff.id, partner_ids=[(6, 0, partners.ids)])
     for name, hours, partners in (
         ("Consultation", 0, clara | staff.partner_id),

@@ -27,7 +27,9 @@ class SecureDispatchSend(models.Model):
             self.env["res.company"].sudo().browse(company).secure_responsible_id
         )
         # Defaults in the context are meant for the form this comes from
-        clean = self.sudo().with_context(clean_context(self.env.context))
+        context = clean_context(self.env.context)
+        # pylint: disable-next=context-overridden
+        clean = self.sudo().with_context(context)
         return clean.create(
             {
                 **values,
