@@ -28,6 +28,30 @@ threads._send([dict(
     partner=contact, company=env.company, subject="Your laboratory results",
     body='''{body}''', attachments=[("report 14 November.pdf", b"%PDF-1.4 report")])])
 """
+APPOINTMENTS = """
+from datetime import datetime, time, timedelta
+clara, staff = env["res.partner"].browse({contact}), env["res.users"].browse({staff})
+other = env["res.partner"].create(
+    dict(name="Maximilian von Hohenstein-Oberndorf zu Rabenfels"))
+template = env.ref("secure_messaging.mail_template_appointment_reminder")
+alarm = env["calendar.alarm"].create(dict(
+    name="Email, one day before", alarm_type="email", duration=1, interval="days",
+    mail_template_id=template.id))
+quiet = env["calendar.event"].with_user(staff).with_context(no_mail_to_attendees=True)
+day = datetime.combine(datetime.now().date(), time(9)) + timedelta(days=1)
+hour = timedelta(hours=1)
+events = quiet.create([dict(
+    name=name, start=day + hours * hour, stop=day + (hours + 1) * hour,
+    location="Room 2", user_id=staff.id, partner_ids=[(6, 0, partners.ids)])
+    for name, hours, partners in (
+        ("Consultation", 0, clara | staff.partner_id),
+        ("Talk about the findings", 2, clara | other | staff.partner_id),
+        ("Staff meeting", 5, staff.partner_id))])
+for event in events[:2]:
+    attendees = event.with_context(no_mail_to_attendees=False).attendee_ids
+    attendees._notify_attendees(template.with_user(staff))
+result = dict(event=events[1].id, alarm=alarm.id)
+"""
 
 
 class Pictures:
@@ -42,6 +66,7 @@ class Pictures:
         self.contact = people["contact"]
         stage.odoo(PREPARE.format(body=BODY, pin=PIN, **people))
         [mail] = stage.wait_for("the email", stage.mails)
+        self.about = stage.odoo(APPOINTMENTS.format(**people))
         text = mail.get_body(("plain",)).get_content()
         self.link = f"{stage.base_url}/sm/{token_in(text)}"
 
@@ -57,7 +82,9 @@ class Pictures:
         """Page first: the answer given there is in the back office's picture."""
         with self.stage.browser() as browser:
             self.client(browser.new_page(viewport=PHONE))
-            self.staff(browser.new_page(viewport=DESK))
+            desk = browser.new_page(viewport=DESK)
+            self.staff(desk)
+            self.appointments(desk)
             switch = SwitchPictures(self, self.contact)
             switch.all(browser.new_context(viewport=DESK).new_page())
             self.closed(browser)
@@ -75,7 +102,9 @@ class Pictures:
     def staff(self, page):
         """Conversations, one of them, and the compose form."""
         log_in(self.stage, page)
-        [thread] = self.stage.call("secure.thread", "search", [], login=STAFF)
+        thread = self.stage.call(
+            "secure.thread", "search", [("res_id", "=", False)], login=STAFF
+        )[0]
         page.goto(f"{self.stage.base_url}/odoo/secure-messaging/{thread}")
         page.wait_for_selector("text=half past four")
         self.take(page, "back-office")
@@ -86,6 +115,24 @@ class Pictures:
         page.click(".o-autocomplete--dropdown-item >> text=Clara Janssens")
         page.fill(".modal .o_field_widget[name=subject] input", "Your next appointment")
         self.take(page, "compose")
+
+    def appointments(self, page):
+        """Appointments with their numbers, one of them, and a reminder's form."""
+        base = f"{self.stage.base_url}/odoo"
+        page.goto(f"{base}/calendar")
+        page.wait_for_selector(".o_calendar_view")
+        page.click(".o_switch_view.o_list")
+        page.wait_for_selector("text=Talk about the findings")
+        boxes = page.locator(".o_list_view tbody .o_list_record_selector input")
+        for number in (1, 2):
+            boxes.nth(number).check()
+        self.take(page, "appointments")
+        page.goto(f"{base}/calendar.event/{self.about['event']}")
+        page.click(".o_notebook >> text=Secure Messages")
+        self.take(page, "appointment")
+        page.goto(f"{base}/calendar.alarm/{self.about['alarm']}")
+        page.wait_for_selector(".o_field_widget[name=secure_send]")
+        self.take(page, "reminder")
 
     def closed(self, browser):
         """What a locked and an expired link show."""

@@ -74,6 +74,10 @@ class IrActionsServer(models.Model):
             return False
         if self._is_secure_note():
             raise UserError(self._secure_note_text())
+        if hasattr(records, "_secure_sms"):
+            # Several attend an appointment; the composer knows one recipient a record
+            records.with_context(**own_code.AUTOMATIC)._secure_sms(self.sms_template_id)
+            return False
         composer = self.env["sms.composer"].with_context(
             default_res_model=records._name,
             default_res_ids=records.ids,

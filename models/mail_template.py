@@ -77,7 +77,7 @@ class MailTemplate(models.Model):
             rows = self._secure_rows(chunk, email_values or {})
             sent = dispatch._deliver(rows, leave=False)
             mails |= self._secure_mails(chunk, rows, sent)
-            self._secure_log_lines(rows, sent)
+            self.env["secure.road"]._log_lines(rows, sent)
         dispatch._finish()
         self._secure_refuse_alone(dispatch, res_ids)
         if force_send:
@@ -93,21 +93,6 @@ class MailTemplate(models.Model):
             reasons = dispatch.line_ids.filtered("reason").mapped("reason")
             if reasons and not dispatch.line_ids.thread_id:
                 raise UserError("\n".join(reasons))
-
-    def _secure_log_lines(self, rows, sent):
-        """The neutral line in each document's chatter, for all in one go."""
-        model = self.env[self.model]
-        if not isinstance(model, self.pool["mail.thread"]):
-            return
-        by_record = {}
-        for row, done in zip(rows, sent, strict=True):
-            if done.thread:
-                by_record.setdefault(row["res_id"], []).append(done)
-        road = self.env["secure.road"]
-        # sudo: whoever may send the template may leave its trace
-        model.sudo().browse(by_record)._message_log_batch(
-            bodies={res_id: road._line(group) for res_id, group in by_record.items()}
-        )
 
     def _secure_dispatch_values(self):
         return {
@@ -127,22 +112,25 @@ class MailTemplate(models.Model):
         """
         generated, rows = self._secure_generate(res_ids)
         overrides = self._secure_overrides(dict(overrides))
+        road, records = self.env["secure.road"], self.env[self.model].browse(generated)
+        if self.use_default_to:
+            for res_id, ids in road._own_recipients(records).items():
+                generated[res_id]["partner_ids"] = ids
         for values in generated.values():
             values.update(overrides)
-        return rows + self.env["secure.road"]._rows_to_recipients(
-            self.env[self.model].browse(generated), generated
-        )
+        return rows + road._rows_to_recipients(records, generated)
 
-    def _secure_generate(self, res_ids):
+    def _secure_generate(self, res_ids, names=CONTENT_FIELDS):
         """Render for all at once; when that fails, for one by one.
 
+        :param names: the fields to render
         :return: (dict of rendered values by record id, rows that have a problem)
         """
         with log_filter.content_at_work():
             try:
                 with self.env.cr.savepoint():
                     own = self.with_context(**own_code.RENDERING)
-                    return own._generate_template(res_ids, CONTENT_FIELDS), []
+                    return own._generate_template(res_ids, names), []
             except psycopg2.Error:
                 raise
             except Exception:
@@ -153,7 +141,7 @@ class MailTemplate(models.Model):
                     return {}, [row]
         generated, rows = {}, []
         for res_id in res_ids:
-            values, problems = self._secure_generate([res_id])
+            values, problems = self._secure_generate([res_id], names)
             generated.update(values)
             rows += problems
         return generated, rows

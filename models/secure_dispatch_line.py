@@ -90,6 +90,10 @@ class SecureDispatchLine(models.Model):
 
     def _answered_threads(self):
         """When each conversation's contact wrote last; one query for all lines."""
+        return self._answered_threads_of(self.sudo().thread_id)
+
+    @api.model
+    def _answered_threads_of(self, asked):
         # sudo: dates only, of sends the reader already sees
         groups = (
             self.env["mail.message"]
@@ -97,7 +101,7 @@ class SecureDispatchLine(models.Model):
             ._read_group(
                 [
                     ("model", "=", "secure.thread"),
-                    ("res_id", "in", self.sudo().thread_id.ids),
+                    ("res_id", "in", asked.ids),
                     ("secure_direction", "=", "inbound"),
                 ],
                 ["res_id"],

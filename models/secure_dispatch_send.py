@@ -1,6 +1,7 @@
 """How a send is carried out and noted, whichever road it takes."""
 
 from odoo import api, models
+from odoo.tools.misc import clean_context
 
 from .secure_keyring import KeysUnavailable
 from .secure_thread_send import Sent
@@ -25,11 +26,15 @@ class SecureDispatchSend(models.Model):
         responsible = sender or (
             self.env["res.company"].sudo().browse(company).secure_responsible_id
         )
-        return self.sudo().create(
+        # Defaults in the context are meant for the form this comes from
+        context = clean_context(self.env.context)
+        # pylint: disable-next=context-overridden
+        clean = self.sudo().with_context(context)
+        return clean.create(
             {
                 **values,
                 "user_id": sender.id,
-                "responsible_id": responsible.id,
+                "responsible_id": values.get("responsible_id") or responsible.id,
                 "company_id": company,
             }
         )

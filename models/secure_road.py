@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from odoo import api, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import groupby
 from odoo.tools.mail import plaintext2html
 
 from ..tools import own_code
@@ -108,6 +109,25 @@ class SecureRoad(models.AbstractModel):
         return self.env["res.users"]
 
     # -- documents ---------------------------------------------------------------
+
+    @api.model
+    def _log_lines(self, rows, sent):
+        """The neutral line in each document's chatter, for all in one go.
+
+        :param list rows: of ``secure.dispatch._deliver``
+        :param list sent: of ``Sent``
+        """
+        by_record = {}
+        for row, done in zip(rows, sent, strict=True):
+            if done.thread and row.get("record"):
+                by_record.setdefault(row["record"], []).append(done)
+        for _model, records in groupby(by_record, lambda record: record._name):
+            documents = records[0].union(*records)
+            if isinstance(documents, self.pool["mail.thread"]):
+                # sudo: whoever may send about it may leave the trace
+                documents.sudo()._message_log_batch(
+                    bodies={one.id: self._line(by_record[one]) for one in records}
+                )
 
     @api.model
     def _line(self, sent):

@@ -70,6 +70,7 @@ class SecureThread(models.Model):
         "(company_id, partner_id, res_model, res_id) "
         "WHERE res_id IS NOT NULL AND pin_rule <> 'message'"
     )
+    _document_index = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -74,6 +74,20 @@ class MailComposeMessageSend(models.TransientModel):
         with log_filter.content_at_work():
             return super(MailComposeMessageSend, sealing)._prepare_mail_values(res_ids)
 
+    def _prepare_mail_values_dynamic(self, res_ids):
+        """Odoo adds the composer's recipients to every document: each appointment's
+        content would go to the attendees of all that were ticked."""
+        values_all = super()._prepare_mail_values_dynamic(res_ids)
+        if not self.secure_send:
+            return values_all
+        records = self.env[self.model].browse(res_ids)
+        for res_id, ids in self.env["secure.road"]._own_recipients(records).items():
+            if self.composition_mode == "mass_mail":
+                values_all[res_id]["recipient_ids"] = [Command.link(id_) for id_ in ids]
+            else:
+                values_all[res_id]["partner_ids"] = ids
+        return values_all
+
     def _prepare_mail_values_static(self):
         values = super()._prepare_mail_values_static()
         if self.secure_send and self.composition_mode == "comment":

@@ -1,0 +1,65 @@
+"""How many messages, and what became of the last: for lists of what conversations are
+about. Called on conversations the user may read."""
+
+from odoo import models
+
+from .secure_draft import INBOUND, OUTBOUND
+
+
+class SecureThreadNumbers(models.Model):
+    _inherit = "secure.thread"
+
+    def _secure_message_counts(self):
+        """Messages to and from the contact, by conversation id; one query."""
+        return dict(self._secure_grouped([OUTBOUND, INBOUND], "__count"))
+
+    def _secure_delivery_states(self):
+        """What became of each conversation's last message to the contact.
+
+        :return: dict of (date, ``secure.dispatch.line``'s delivery) by conversation id
+        """
+        last = dict(self._secure_grouped([OUTBOUND], "id:max"))
+        # sudo: of conversations the user may read, no content
+        messages = self.env["mail.message"].sudo().browse(last.values())
+        links = (
+            self.env["secure.link"]
+            .sudo()
+            .search([("thread_id", "in", self.ids), ("message_id", "in", messages.ids)])
+        )
+        by_message = {link.message_id: link for link in links.sorted("id")}
+        line_model = self.env["secure.dispatch.line"].sudo()
+        answered = line_model._answered_threads_of(self)
+        # Read for all at once: each line below knows one message only
+        messages.notification_ids.fetch(
+            ["notification_status", "notification_type", "res_partner_id"]
+        )
+        states = {}
+        for message in messages:
+            thread = self.browse(message.res_id)
+            line = line_model.new(
+                {
+                    "state": "sent",
+                    "partner_id": thread.sudo().partner_id.id,
+                    "thread_id": thread.id,
+                    "message_id": message.id,
+                    "link_id": by_message.get(message.id, links.browse()).id,
+                }
+            )
+            states[thread.id] = (message.date, line._delivery(answered))
+        return states
+
+    def _secure_grouped(self, directions, aggregate):
+        # sudo: numbers only, of conversations the user may read
+        return (
+            self.env["mail.message"]
+            .sudo()
+            ._read_group(
+                [
+                    ("model", "=", self._name),
+                    ("res_id", "in", self.ids),
+                    ("secure_direction", "in", directions),
+                ],
+                ["res_id"],
+                [aggregate],
+            )
+        )
