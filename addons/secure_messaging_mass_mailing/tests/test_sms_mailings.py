@@ -111,9 +111,9 @@ class TestSmsMailings(MailingCase):
     def test_mailing_list(self):
         mailing, targets = self.list_mailing(
             [
-                {"name": "Clara", "phone": "+32 470 12 34 56"},
-                {"name": "New Person", "phone": "+32 470 88 88 88"},
-                {"name": "Clara again", "phone": "+32470123456"},
+                {"name": "Clara", "mobile": "+32 470 12 34 56"},
+                {"name": "New Person", "mobile": "+32 470 88 88 88"},
+                {"name": "Clara again", "mobile": "+32470123456"},
             ],
             mailing_type="sms",
         )
@@ -127,7 +127,7 @@ class TestSmsMailings(MailingCase):
     def test_number_of_several(self):
         self.other_contact.phone = self.contact.phone
         mailing, _targets = self.list_mailing(
-            [{"name": "Clara", "phone": "+32 470 12 34 56"}], mailing_type="sms"
+            [{"name": "Clara", "mobile": "+32 470 12 34 56"}], mailing_type="sms"
         )
         with self.gateways():
             self.launch(mailing)

@@ -4,7 +4,7 @@ from lxml import html
 from markupsafe import Markup
 
 from odoo import models
-from odoo.tools.mail import email_normalize
+from odoo.tools.mail import email_normalize, formataddr
 
 from odoo.addons.secure_messaging.tools import content
 
@@ -137,13 +137,41 @@ class MailComposeMessage(models.TransientModel):
         return commands[0][2] if commands else {}
 
     def _secure_rows(self, values_all):
+        if self._is_secure_mailing():
+            self._secure_name_targets(values_all)
         rows = super()._secure_rows(values_all)
         if self._is_secure_mailing():
             # sudo: the mailing that is being sent
             sender = self.mass_mailing_id.sudo()._secure_sender_values()
             for row in rows:
                 row.update(sender)
+            self._secure_note_repeated(values_all, rows)
         return rows
+
+    def _secure_name_targets(self, values_all):
+        """Who is made a contact gets the name from the mailing list."""
+        if self.model != "mailing.contact":
+            return
+        for target in self.env[self.model].browse(values_all):
+            values = values_all[target.id]
+            if not values.get("state") and values.get("email_to") and target.name:
+                email = email_normalize(values["email_to"]) or values["email_to"]
+                values["email_to"] = formataddr((target.name, email))
+
+    def _secure_note_repeated(self, values_all, rows):
+        """Targets that are no contacts themselves, and turn out to be the same one."""
+        seen = set()
+        for row in rows:
+            values = values_all[row["res_id"]]
+            if row.get("problem") or values.get("recipient_ids"):
+                continue
+            if row["partner"] in seen:
+                row["problem"] = self.env._("%s has it already.", row["partner"].name)
+                values.update(state="cancel", failure_type="mail_dup")
+                self._secure_trace(values).update(
+                    trace_status="cancel", failure_type="mail_dup"
+                )
+            seen.add(row["partner"])
 
     def _secure_refusal(self, values, problem):
         refusal = super()._secure_refusal(values, problem)
