@@ -11,6 +11,12 @@ class SecureMailController(MassMailController):
         """The web version would show a secure mailing without link and PIN: the hash it
         asks for is in the notification's unsubscribe link, too."""
         # sudo: only whether the mailing is secure, to whoever asks
-        if request.env["mailing.mailing"].sudo().browse(mailing_id).exists().secure_send:
+        if (
+            request.env["mailing.mailing"]
+            .sudo()
+            .browse(mailing_id)
+            .exists()
+            .secure_send
+        ):
             raise NotFound()
         return super().mailing_view_in_browser(mailing_id, **kwargs)

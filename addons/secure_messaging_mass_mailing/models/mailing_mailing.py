@@ -68,7 +68,7 @@ class MailingMailing(models.Model):
         return (self._secure_user() or self.env.user).company_id
 
     def _secure_sender_values(self):
-        """What each of the mailing's messages takes from it: the queue has no sender."""
+        """What each message takes from its mailing: the queue itself is nobody."""
         user = self._secure_user()
         if not user:
             return {}

@@ -87,7 +87,9 @@ class MailingMailingSend(models.Model):
         self.state = "draft"
         self.activity_schedule(
             "mail.mail_activity_data_todo",
-            summary=self.with_context(lang=user.lang).env._("This mailing was not sent"),
+            summary=self.with_context(lang=user.lang).env._(
+                "This mailing was not sent"
+            ),
             note=problem,
             user_id=user.id or self.env.uid,
         )

@@ -23,8 +23,8 @@ class MailingTrace(models.Model):
     )
 
     def write(self, vals):
-        """A bounce quotes the mail it returns, and a gateway what it refuses: nothing of
-        that is kept, nor any link."""
+        """A bounce quotes the mail it returns, a gateway what it refuses: nothing of
+        the one is kept, and no link of the other."""
         reason = vals.get("failure_reason")
         if not reason:
             return super().write(vals)

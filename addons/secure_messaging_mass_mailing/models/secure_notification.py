@@ -26,7 +26,9 @@ class SecureNotification(models.AbstractModel):
         :return: (subject, body)
         """
         draft = self._mailing_sample_draft(mailing)
-        body = self._mail_body(draft).replace(texts.LINK_MARK, self._sample_url(mailing))
+        body = self._mail_body(draft).replace(
+            texts.LINK_MARK, self._sample_url(mailing)
+        )
         return self._text(draft, "secure_email_subject"), body
 
     @api.model

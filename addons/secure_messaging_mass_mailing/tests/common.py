@@ -12,7 +12,9 @@ BODY = (
     '<a href="/view">Web version</a><a href="/unsubscribe_from_list">Out</a></p></div>'
 )
 SUBJECT = "{{ 'CANARY' + 'subject7352' }}"
-SMS_BODY = "{{ 'CANARY' + 'body7351' }} {{ object.display_name }} https://shop.example/p"
+SMS_BODY = (
+    "{{ 'CANARY' + 'body7351' }} {{ object.display_name }} https://shop.example/p"
+)
 
 
 def mailing_case():

@@ -41,10 +41,10 @@ class TestEmailMailings(MailingCase):
 
     def test_no_address_of_the_content_is_tracked(self):
         before = self.env["link.tracker"].search_count([])
+        mailing = self.mailing()
         with self.gateways():
-            self.launch(self.mailing())
-        self.assertEqual(self.env["link.tracker"].search_count([]), before)
-        self.assertFalse(self.mailing().convert_links().keys() & {False})
+            self.launch(mailing)
+        self.assertIn("shop.example", mailing.convert_links()[mailing.id])
         self.assertEqual(self.env["link.tracker"].search_count([]), before)
 
     def test_standard_is_standard_and_secure_is_secure(self):
@@ -58,6 +58,20 @@ class TestEmailMailings(MailingCase):
         with self.gateways():
             self.launch(self.mailing())
             self.assertSent(self.both)
+
+    def test_sent_by_hand(self):
+        """By somebody who may not add contacts: unknown addresses are refused."""
+        mailing, _targets = self.list_mailing(
+            [
+                {"name": "Clara", "email": "clara@client.example"},
+                {"name": "New Person", "email": "new@x.example"},
+            ]
+        )
+        with self.scan():
+            mailing.action_send_mail()
+            self.assertSent(self.contact)
+        self.assertEqual(self.statuses(mailing), ["sent", "error"])
+        self.assertIn("may not add", self.traces(mailing)[1].failure_reason)
 
     def test_switch(self):
         mailings = self.env["mailing.mailing"].with_user(self.marketer)
@@ -202,14 +216,10 @@ class TestEmailMailings(MailingCase):
             new = self.env["res.partner"].search([("email", "like", "new@x.example")])
             self.assertSent(self.contact | new)
         self.assertEqual(new.name, "New Person")
-        self.assertEqual(
-            self.statuses(mailing), ["sent", "sent", "error", "cancel"]
-        )
+        self.assertEqual(self.statuses(mailing), ["sent", "sent", "error", "cancel"])
         for twin in twins:
             self.assertIn(twin.name, self.traces(mailing)[2].failure_reason)
-        self.assertEqual(
-            set(self.threads().mapped("res_model")), {"mailing.contact"}
-        )
+        self.assertEqual(set(self.threads().mapped("res_model")), {"mailing.contact"})
         self.assertEqual(set(self.threads().mapped("res_id")), set(targets[:2].ids))
 
     def test_two_contacts_of_one_address(self):
@@ -307,6 +317,22 @@ class TestEmailMailings(MailingCase):
         self.assertFalse(self.traces(mailing))
         self.assertIn("switched off", mailing.activity_ids.note)
         self.assertEqual(mailing.activity_ids.user_id, self.marketer)
+
+    def test_key_missing(self):
+        mailing = self.mailing()
+        mailing.action_launch()
+        keyring = self.env.registry["secure.keyring"]
+        gone = {**self.env["secure.keyring"]._status(), "problem": "The key is gone."}
+        with self.gateways(), patch.object(keyring, "_status", lambda _self: gone):
+            self.run_queue()
+            with self.assertRaises(UserError):
+                mailing.action_launch()
+        self.assertNothingSent()
+        self.assertEqual(mailing.state, "draft")
+        self.assertIn("key is gone", mailing.activity_ids.note)
+        with self.gateways():
+            self.launch(mailing)
+            self.assertSent(self.both)
 
     def test_others_go_on(self):
         """A secure mailing that cannot be sent does not hold up a standard one."""

@@ -12,7 +12,7 @@ from ..models.mailing_trace import REFUSED
 
 UNSUBSCRIBE_PATH = "/unsubscribe_from_list"
 WEB_VERSION_PATH = "/view"
-"""What Odoo's designs have in the place of addresses; it fills them in as a mail leaves."""
+"""What Odoo's designs have in the place of addresses, until a mail leaves."""
 UNSUBSCRIBE = Markup(
     '<p style="max-width: 560px; margin: 0 auto; padding: 0 16px; font-family: '
     'sans-serif; font-size: 13px;"><a href="%s" style="color: #52606d;">%s</a></p>'
@@ -106,7 +106,7 @@ class MailComposeMessage(models.TransientModel):
     # -- what becomes of it ------------------------------------------------------
 
     def _manage_mail_values(self, mail_values_all):
-        """Before Odoo's mailings take out what is not sent: the Outbox names these, too,
+        """Before Odoo's mailings take out what is not sent: the Outbox names it, too,
         and the traces of what we refuse say so."""
         if self._is_secure_mailing():
             mail_values_all = self._secure_mail_values(mail_values_all)
@@ -149,14 +149,20 @@ class MailComposeMessage(models.TransientModel):
         return rows
 
     def _secure_name_targets(self, values_all):
-        """Who is made a contact gets the name from the mailing list."""
-        if self.model != "mailing.contact":
-            return
-        for target in self.env[self.model].browse(values_all):
-            values = values_all[target.id]
-            if not values.get("state") and values.get("email_to") and target.name:
-                email = email_normalize(values["email_to"]) or values["email_to"]
-                values["email_to"] = formataddr((target.name, email))
+        """Who is made a contact gets the name that the mailing's target knows."""
+        lost = {
+            res_id: email_normalize(values.get("email_to"))
+            for res_id, values in values_all.items()
+            if values.get("email_to") and not values.get("state")
+        }
+        targets = self.env[self.model].browse(lost)
+        listed = self.model == "mailing.contact"
+        known = {} if listed else targets._get_customer_information()
+        for target in targets:
+            email = lost[target.id]
+            name = target.name if listed else known.get(email, {}).get("name")
+            if email and name:
+                values_all[target.id]["email_to"] = formataddr((name, email))
 
     def _secure_note_repeated(self, values_all, rows):
         """Targets that are no contacts themselves, and turn out to be the same one."""
@@ -210,12 +216,15 @@ class MailComposeMessage(models.TransientModel):
             elif href == UNSUBSCRIBE_PATH:
                 email = self._secure_trace(values).get("email") or ""
                 email = email_normalize(email, strict=False) or email
-                anchor.set("href", mailing._get_unsubscribe_url(email, values["res_id"]))
+                anchor.set(
+                    "href", mailing._get_unsubscribe_url(email, values["res_id"])
+                )
         inner = html.tostring(body, encoding="unicode")
         return Markup(inner)
 
     def _secure_notification(self, row, done):
-        """With Odoo's mark for the way out; it fills in the address as the mail leaves."""
+        """With Odoo's mark for the way out, whose address it puts in as the mail
+        leaves."""
         values = super()._secure_notification(row, done)
         if not self._is_secure_mailing():
             return values

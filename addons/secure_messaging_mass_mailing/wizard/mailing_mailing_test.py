@@ -22,9 +22,7 @@ class MailingMailingTest(models.TransientModel):
             .create(
                 [
                     {
-                        "subject": self.env._(
-                            "[TEST] %(subject)s", subject=subject
-                        ),
+                        "subject": self.env._("[TEST] %(subject)s", subject=subject),
                         "body_html": body,
                         "email_from": mailing.email_from,
                         "email_to": address,

@@ -32,7 +32,7 @@ class SmsComposer(models.TransientModel):
         return dispatch
 
     def _filter_out_and_handle_revoked_sms_values(self, sms_values_all):
-        """Before Odoo's mailings take out what is not sent: the Outbox names these, too,
+        """Before Odoo's mailings take out what is not sent: the Outbox names it, too,
         and the traces of what we refuse say so."""
         if self._is_secure_mailing():
             sms_values_all = self._secure_sms_values(sms_values_all)
