@@ -12,11 +12,12 @@ from .common import MailingCase
 @tagged("post_install", "-at_install")
 class TestEmailMailings(MailingCase):
     def test_content_is_in_the_conversations_only(self):
-        mailing = self.mailing()
+        mailing = self.mailing(preview="HiddenLine")
         with self.scan():
             self.launch(mailing)
             self.assertSent(self.both)
             self.assertNotIn("/r/", self.left_text())
+            self.assertNotIn("HiddenLine", self.left_text())
             self.assertNotIn("/view", self.left_text())
             self.assertNotIn("blank.gif", self.left_text())
         self.assertEqual(mailing.state, "done")
@@ -31,6 +32,7 @@ class TestEmailMailings(MailingCase):
             self.assertIn("https://shop.example/CANARYlink7361", clear)
             self.assertNotIn("Web version", clear)
             self.assertNotIn("blank.gif", clear)
+            self.assertNotIn("HiddenLine", clear)
         dispatch = self.dispatch(mailing)
         self.assertEqual(
             (dispatch.origin, dispatch.state, dispatch.user_id),
