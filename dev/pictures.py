@@ -15,6 +15,10 @@ BODY = """
 range</b>. The report is attached.</p><p>Would Thursday after 16:00 suit you to talk
 about the next steps?</p>
 """
+MAILINGS = (
+    ("mailing", "mass_mailing.mailing_mailing_action_mail", "subject"),
+    ("mailing-sms", "mass_mailing_sms.mailing_mailing_action_sms", "sms_subject"),
+)
 PREPARE = """
 contact = env["res.partner"].browse({contact})
 contact.name = "Clara Janssens"
@@ -56,6 +60,7 @@ class Pictures:
         with self.stage.browser() as browser:
             self.client(browser.new_page(viewport=PHONE))
             self.staff(browser.new_page(viewport=DESK))
+            self.mailings(browser.new_page(viewport=DESK))
             self.closed(browser)
 
     def client(self, page):
@@ -86,6 +91,20 @@ class Pictures:
         page.click(".o-autocomplete--dropdown-item >> text=Clara Janssens")
         page.fill(".modal .o_field_widget[name=subject] input", "Your next appointment")
         self.take(page, "compose")
+
+    def mailings(self, page):
+        """The switch on a mailing, by email and by SMS."""
+        page.goto(f"{self.stage.base_url}/web/login")
+        page.fill("input[name=login]", "admin")
+        page.fill("input[name=password]", "admin")
+        page.click("button[type=submit]")
+        page.wait_for_selector(".o_web_client")
+        for name, action, field in MAILINGS:
+            page.goto(f"{self.stage.base_url}/odoo/action-{action}/new")
+            page.wait_for_selector(".o_field_widget[name=secure_send]")
+            page.fill(f".o_field_widget[name={field}] input", "Results of the checks")
+            page.click(".o_field_widget[name=secure_send] input")
+            self.take(page, name)
 
     def closed(self, browser):
         """What a locked and an expired link show."""
