@@ -12,6 +12,10 @@ class MailMail(models.Model):
             self.env.cr.commit()  # pylint: disable=invalid-commit
         return super().send(auto_commit=auto_commit, **kwargs)
 
+    def _secure_by_odoo(self):
+        """Odoo adds the ways out of a mailing, to text and headers."""
+        return bool(self.mailing_id) or super()._secure_by_odoo()
+
     def _prepare_outgoing_body(self):
         """Without Odoo's tracking pixel: the page knows better who has read, and a
         notification loads nothing."""
