@@ -304,6 +304,40 @@ class TestEmailMailings(MailingCase):
         self.assertEqual(self.threads().partner_id, people)
         self.assertEqual(len(self.threads()), 10)
 
+    def test_sequence(self):
+        """The scheduled mailings of a campaign, each secure or not by itself."""
+        campaign = self.env["utm.campaign"].create({"name": "Autumn"})
+        first, second, third = (
+            self.mailing(
+                self.contact,
+                campaign_id=campaign.id,
+                body_html=f"<p>step {number}</p>",
+                secure_send=number != 2,
+                schedule_type="scheduled",
+                schedule_date=f"2099-01-0{number} 10:00:00",
+            )
+            for number in (1, 2, 3)
+        )
+        steps = first | second | third
+        for step in steps:
+            step.action_schedule()
+        with self.gateways():
+            self.run_queue()
+            self.assertNothingSent()
+            (first | second).schedule_date = "2020-01-01 10:00:00"
+            self.run_queue()
+            self.assertEqual(len(self._mails), 2)
+            self.assertIn("step 2", self.left_text())
+            self.assertNotIn("step 1", self.left_text())
+            third.schedule_date = "2020-01-01 10:00:00"
+            self.run_queue()
+            self.assertNotIn("step 3", self.left_text())
+        self.assertEqual(steps.mapped("state"), ["done", "done", "done"])
+        [thread] = self.threads()
+        clear = self.clear(thread)
+        self.assertIn("step 1", clear)
+        self.assertIn("step 3", clear)
+
     def test_switched_off(self):
         mailing = self.mailing()
         mailing.action_launch()
