@@ -16,6 +16,10 @@ BODY = """
 range</b>. The report is attached.</p><p>Would Thursday after 16:00 suit you to talk
 about the next steps?</p>
 """
+MAILINGS = (
+    ("mailing", "mass_mailing.mailing_mailing_action_mail", "subject"),
+    ("mailing-sms", "mass_mailing_sms.mailing_mailing_action_sms", "sms_subject"),
+)
 PREPARE = """
 contact = env["res.partner"].browse({contact})
 contact.name = "Clara Janssens"
@@ -85,6 +89,7 @@ class Pictures:
             desk = browser.new_page(viewport=DESK)
             self.staff(desk)
             self.appointments(desk)
+            self.mailings(browser.new_context(viewport=DESK).new_page())
             switch = SwitchPictures(self, self.contact)
             switch.all(browser.new_context(viewport=DESK).new_page())
             self.closed(browser)
@@ -133,6 +138,22 @@ class Pictures:
         page.goto(f"{base}/calendar.alarm/{self.about['alarm']}")
         page.wait_for_selector(".o_field_widget[name=secure_send]")
         self.take(page, "reminder")
+
+    def mailings(self, page):
+        """The switch on a mailing, by email and by SMS."""
+        page.goto(f"{self.stage.base_url}/web/login")
+        page.fill("input[name=login]", "admin")
+        page.fill("input[name=password]", "admin")
+        page.click("button[type=submit]")
+        page.wait_for_selector(".o_web_client")
+        for name, action, field in MAILINGS:
+            page.goto(f"{self.stage.base_url}/odoo/action-{action}/new")
+            page.wait_for_selector(".o_field_widget[name=secure_send]")
+            page.fill(f".o_field_widget[name={field}] input", "Results of the checks")
+            page.click(".o_field_widget[name=secure_send] input")
+            page.wait_for_selector("[name=secure_send_details] .badge")
+            page.wait_for_load_state("networkidle")
+            self.take(page, name)
 
     def closed(self, browser):
         """What a locked and an expired link show."""

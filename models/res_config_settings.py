@@ -56,6 +56,10 @@ class ResConfigSettings(models.TransientModel):
         "The key is backed up", config_parameter="secure_messaging.key_backup_done"
     )
 
+    secure_mailings_unguarded = fields.Boolean(
+        compute="_compute_secure_mailings_unguarded"
+    )
+
     @api.depends("secure_sms_body", "company_id")
     def _compute_secure_sms_parts(self):
         for settings in self:
@@ -89,6 +93,18 @@ class ResConfigSettings(models.TransientModel):
             settings.secure_key_path = status["path"]
             settings.secure_key_fingerprint = status["primary"]
             settings.secure_key_problem = status["problem"]
+
+    def _compute_secure_mailings_unguarded(self):
+        unguarded = self.env["secure.bridge"]._mailings_unguarded()
+        for settings in self:
+            settings.secure_mailings_unguarded = unguarded
+
+    def _secure_marked(self):
+        """What is marked to be sent securely, and waits.
+
+        :return: list of (label as str, recordset)
+        """
+        return []
 
     def set_values(self):
         """Nothing is switched on that could not send: fail closed from the start."""

@@ -154,7 +154,7 @@ class SecureNotification(models.AbstractModel):
                     "sms_number": sms.number,
                     "notification_type": "sms",
                     "sms_id_int": sms.id,
-                    "sms_tracker_ids": [Command.create({"sms_uuid": sms.uuid})],
+                    "sms_tracker_ids": [self._sms_tracker(sms)],
                     "is_read": True,
                     "notification_status": "ready",
                 }
@@ -162,6 +162,11 @@ class SecureNotification(models.AbstractModel):
                 for link in sms.secure_link_id
             ]
         )
+
+    @api.model
+    def _sms_tracker(self, sms):
+        """What takes the gateway's reports of an SMS to its notification."""
+        return Command.create({"sms_uuid": sms.uuid})
 
     @api.model
     def _sms_values(self, done):

@@ -173,13 +173,13 @@ class SecureRoadRecipients(models.AbstractModel):
         ]
         found, problems = self._find_contacts(addresses)
         ids = {id_ for values in generated.values() for id_ in self._pids(values)}
-        everybody = self.env["res.partner"].browse(ids)
+        everybody = self.env["res.partner"].browse(ids).exists()
         _contacts, staff = self._split(everybody)
         files = self._files_of([values for values in generated.values()])
         rows = []
         for record, content_files in zip(records, files, strict=True):
             values = generated[record.id]
-            partners = everybody.browse(self._pids(values)).exists()
+            partners = everybody.browse(self._pids(values)) & everybody
             given = self._normalized(values)
             for email in given:
                 partners |= found.get(email, everybody.browse())

@@ -31,6 +31,7 @@ class MailComposeMessageSend(models.TransientModel):
     def _action_send_mail_mass_mail(self, res_ids, auto_commit=False):
         """Like Odoo's, whose mails become notifications (:meth:`_manage_mail_values`);
         what it sends is listed in the Outbox."""
+        self.env["secure.bridge"]._check_mailing(self, "mass_mailing_id")
         composer = self._secure_files_taken()
         if not self.secure_send:
             return super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
@@ -228,8 +229,11 @@ class MailComposeMessageSend(models.TransientModel):
     def _generate_mail_notification_values(self, mails):
         """The message in the conversation learns, too, what becomes of its mail."""
         values = super()._generate_mail_notification_values(mails)
+        return values + self._secure_notification_rows(mails)
+
+    def _secure_notification_rows(self, mails):
         secure = mails.sudo().filtered("secure_link_id")
-        return values + [
+        return [
             {
                 "author_id": mail.author_id.id,
                 "mail_message_id": mail.secure_link_id.message_id,

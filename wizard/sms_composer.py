@@ -89,6 +89,7 @@ class SmsComposer(models.TransientModel):
     def _action_send_sms_mass(self, records=None):
         """Like Odoo's, a chunk at a time; its SMS become notifications
         (:meth:`_filter_out_and_handle_revoked_sms_values`)."""
+        self.env["secure.bridge"]._check_mailing(self, "mailing_id")
         if not self.secure_send:
             return super()._action_send_sms_mass(records=records)
         records = records if records is not None else self._get_records()
@@ -164,8 +165,13 @@ class SmsComposer(models.TransientModel):
             if done.link:
                 values.update(self.env["secure.notification"]._sms_values(done))
             elif values["state"] == "outgoing":
-                values.update(state="canceled", failure_type="sms_not_allowed")
+                values.update(self._secure_refusal(values, row["problem"]))
         return values_all
+
+    def _secure_refusal(self, _values, _problem):
+        """What is changed of an SMS that does not leave. The reason is in the Outbox:
+        Odoo's row has no field for it."""
+        return {"state": "canceled", "failure_type": "sms_not_allowed"}
 
     def _secure_rows(self, values_all):
         failures = dict(self.env["sms.sms"]._fields["failure_type"].selection)

@@ -1,0 +1,26 @@
+from odoo import models
+
+
+class MailMail(models.Model):
+    _inherit = "mail.mail"
+
+    def send(self, auto_commit=False, **kwargs):
+        """What has left cannot be taken back: its link, its message and its trace are
+        committed before. A mailing that is killed then goes on where it was."""
+        if auto_commit and self.sudo().secure_link_id:
+            # Only when the caller has Odoo commit mail by mail anyhow
+            self.env.cr.commit()  # pylint: disable=invalid-commit
+        return super().send(auto_commit=auto_commit, **kwargs)
+
+    def _secure_by_odoo(self):
+        """Odoo adds the ways out of a mailing, to text and headers."""
+        return bool(self.mailing_id) or super()._secure_by_odoo()
+
+    def _prepare_outgoing_body(self):
+        """Without Odoo's tracking pixel: the page knows better who has read, and a
+        notification loads nothing."""
+        body = super()._prepare_outgoing_body()
+        if body and self.mailing_id and self.sudo().secure_link_id:
+            pixel = f'<img src="{self._get_tracking_url()}"/>'
+            body = body.replace(type(body)(pixel), "")
+        return body

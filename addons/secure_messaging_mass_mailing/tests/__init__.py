@@ -1,0 +1,1 @@
+from . import test_email_mailings, test_mailing_settings, test_sms_mailings
