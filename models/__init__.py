@@ -20,6 +20,7 @@ from . import (
     secure_road,
     secure_road_recipients,
     secure_dispatch,
+    secure_dispatch_act,
     secure_dispatch_line,
     secure_dispatch_send,
     secure_dispatch_run,

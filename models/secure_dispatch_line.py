@@ -46,7 +46,7 @@ class SecureDispatchLine(models.Model):
         "secure.dispatch", required=True, ondelete="cascade", index=True
     )
     partner_id = fields.Many2one(
-        "res.partner", "Contact", ondelete="cascade", index="btree_not_null"
+        "res.partner", "Contact", ondelete="set null", index="btree_not_null"
     )
     res_model = fields.Char(related="dispatch_id.res_model")
     res_id = fields.Many2oneReference("Document", model_field="res_model")

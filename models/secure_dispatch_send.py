@@ -22,11 +22,12 @@ class SecureDispatchSend(models.Model):
         road = self.env["secure.road"]
         sender = road._sender()
         company = values.get("company_id") or self.env.company.id
-        responsible = sender or (
-            self.env["res.company"].sudo().browse(company).secure_responsible_id
-        )
+        # sudo: settings of the company that sends
+        settings = self.env["res.company"].sudo().browse(company)
+        responsible = sender or settings.secure_responsible_id
         return self.sudo().create(
             {
+                "expiry_hours": settings.secure_expiry_hours,
                 **values,
                 "user_id": sender.id,
                 "responsible_id": responsible.id,
@@ -103,6 +104,8 @@ class SecureDispatchSend(models.Model):
                 continue
             failed = found.get("failed", 0)
             dispatch.state = "failed" if failed else "sent"
+            if not failed:
+                dispatch._forget_pin()
             if failed and dispatch.responsible_id:
                 dispatch._remind(failed)
 

@@ -26,6 +26,29 @@ class SecureRoadRecipients(models.AbstractModel):
         return partners - colleagues.partner_id.with_env(partners.env), colleagues
 
     @api.model
+    def _recipients_of(self, records):
+        """The contacts each document is for.
+
+        A model says so with ``_secure_recipients()``; else whom Odoo would write to.
+
+        :return: dict of ``res.partner`` by id; colleagues are not among them
+        """
+        if hasattr(records, "_secure_recipients"):
+            found = records._secure_recipients()
+        elif records._name == "res.partner":
+            found = {partner.id: partner for partner in records}
+        elif hasattr(records, "_mail_get_partners"):
+            found = records._mail_get_partners(introspect_fields=True)
+        else:
+            found = {}
+        everybody = self.env["res.partner"].union(*found.values())
+        contacts, _colleagues = self._split(everybody)
+        return {
+            record.id: found.get(record.id, everybody.browse()) & contacts
+            for record in records
+        }
+
+    @api.model
     def _find_contacts(self, addresses, company=None):
         """The one contact behind each email address, made where there is none yet.
 

@@ -54,6 +54,18 @@ def clean_staff_body(body):
     return html_sanitize(body or "", sanitize_attributes=True, sanitize_style=True)
 
 
+def clean_template(body):
+    """A text with dynamic fields, as staff may be shown it: without anything that runs,
+    the fields as ``{{ object.name }}``."""
+    shown = re.sub(
+        r"<t\b[^>]*?\bt-out\s*=\s*(?P<q>[\"'])(?P<what>.*?)(?P=q)[^>]*?"
+        r"(?:/>|>(?P<inner>[^<]*)</t\s*>)",
+        lambda match: "{{ %s }}" % match["what"],
+        str(body or ""),
+    )
+    return clean_staff_body(shown)
+
+
 def clean_client_text(text):
     """What a client typed, as HTML: plain text, line breaks kept."""
     text = (text or "").replace("\r\n", "\n").strip()
