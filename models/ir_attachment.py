@@ -185,9 +185,7 @@ class IrAttachment(models.Model):
             )
             owners = self.env[model].browse(set(stored.mapped("res_id")))
             readable = set(owners._filtered_readable().ids)
-            open_ |= stored.filtered(
-                lambda file, ids=readable: file.res_id in ids
-            )
+            open_ |= stored.filtered(lambda file, ids=readable: file.res_id in ids)
         # Alone, lest reading them fetches others into the cache that all share
         return open_.with_prefetch()
 

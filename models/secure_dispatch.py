@@ -83,6 +83,9 @@ class SecureDispatch(models.Model):
         domain=[("res_model", "=", "secure.dispatch")],
         readonly=True,
     )
+    recipient_filter = fields.Char(
+        readonly=True, help="Contacts that match it when it leaves are its recipients."
+    )
     line_ids = fields.One2many(
         "secure.dispatch.line", "dispatch_id", "Recipients", readonly=True
     )

@@ -97,7 +97,9 @@ class SecureDispatchRender(models.Model):
         """
         dispatch = self.sudo()
         if dispatch.has_pin and not dispatch.sealed_pin:
-            text = self.env._("The PIN of this send is no longer kept. Please write it.")
+            text = self.env._(
+                "The PIN of this send is no longer kept. Please write it."
+            )
             return dict.fromkeys(lines, text)
         problems = self._blacklisted(lines)
         documents = self._documents(lines)._filtered_access("read")

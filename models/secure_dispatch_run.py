@@ -88,19 +88,6 @@ class SecureDispatchRun(models.Model):
         )
         self.invalidate_recordset(["attachment_ids"])
 
-    def _put_recipients(self, rows):
-        self.line_ids.unlink()
-        self.env["secure.dispatch.line"].sudo().create(
-            [
-                {
-                    "dispatch_id": self.id,
-                    "res_id": row.get("res_id"),
-                    "partner_id": row["partner"].id if row.get("partner") else False,
-                }
-                for row in rows
-            ]
-        )
-
     def _start(self):
         """Begin with what was planned: at once when few wait, else by the cron."""
         self.ensure_one()
@@ -109,6 +96,7 @@ class SecureDispatchRun(models.Model):
             self.sudo().state = "scheduled"
             return cron._trigger(self.scheduled_at)
         self.sudo().state = "running"
+        self.sudo()._fill_from_filter()
         if self.waiting_count > RUN_NOW_LIMIT:
             return cron._trigger()
         return self._run_chunk(RUN_NOW_LIMIT)
@@ -145,7 +133,9 @@ class SecureDispatchRun(models.Model):
         """How many recipients wait for the cron."""
         due = self.sudo()._search(self._due_domain())
         lines = self.env["secure.dispatch.line"].sudo()
-        return lines.search_count([("dispatch_id", "in", due), ("state", "=", "waiting")])
+        return lines.search_count(
+            [("dispatch_id", "in", due), ("state", "=", "waiting")]
+        )
 
     def _step(self, clashes):
         """One chunk of one send, by the cron.
@@ -174,14 +164,15 @@ class SecureDispatchRun(models.Model):
         """
         if not self._lock_free() or self.state not in DUE_STATES:
             return 0
+        if self._author_left():
+            self._hold()
+            return 0
+        self._fill_from_filter()
         lines = self.env["secure.dispatch.line"].search(
             [("dispatch_id", "=", self.id), ("state", "=", "waiting")],
             order="id",
             limit=limit,
         )
-        if lines and self._author_left():
-            self._hold()
-            return 0
         if lines:
             self.state = "running"
             self._deliver_lines(lines)

@@ -108,6 +108,28 @@ class SecureRoadRecipients(models.AbstractModel):
         return contacts, problems
 
     @api.model
+    def _find_or_make_number(self, text):
+        """Like :meth:`_find_numbers` for one number as somebody types it, of a contact
+        who is made where there is none: for a form that shows them before sending."""
+        partners = self.env["res.partner"]
+        # Of nobody: numbers without a country code are the company's country's
+        number = partners.new({"country_id": self.env.company.country_id.id})
+        number = number._phone_format(number=text or "", raise_exception=False)
+        if not number:
+            text = self.env._("“%s” is neither an address nor a number.", text or "")
+            return {}, {"": text}
+        contacts, problems = self._find_numbers([number])
+        if problems and not self._contacts_by("phone_sanitized", [number]):
+            if not partners.has_access("create"):
+                text = self.env._(
+                    "No contact has the number %s, and you may not add contacts.",
+                    number,
+                )
+                return {}, {number: text}
+            return {number: partners.create({"name": number, "phone": number})}, {}
+        return contacts, problems
+
+    @api.model
     def _contacts_of_emails(self, addresses):
         """Like :meth:`_find_contacts`, for a person to correct what is wrong.
 

@@ -65,7 +65,7 @@ class DispatchCase(RoadCase):
 
     def leave(self):
         self.env["mail.mail"].search([("state", "=", "outgoing")]).send()
-        super().leave()
+        return super().leave()
 
     def people(self, count, **values):
         return self.env["res.partner"].create(
@@ -252,9 +252,10 @@ class TestOnce(DispatchCase):
         with self.gateways():
             dispatch.with_user(self.sender).action_retry()
             self.leave()
-            self.assertEqual([mail["email_to"] for mail in self._mails], [
-                [people[3].email_formatted]
-            ])
+            self.assertEqual(
+                [mail["email_to"] for mail in self._mails],
+                [[people[3].email_formatted]],
+            )
 
     def test_somebody_else_started_the_same_conversation(self):
         """The transaction is run again, as a whole."""

@@ -2,6 +2,9 @@ from . import (
     mail_compose_message,
     mail_compose_message_send,
     secure_compose,
+    secure_compose_preview,
+    secure_compose_recipients,
+    secure_compose_send,
     secure_pin_wizard,
     sms_composer,
 )
