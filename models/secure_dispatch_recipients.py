@@ -27,19 +27,23 @@ class SecureDispatchRecipients(models.Model):
         """Find the recipients, once, when it leaves: those its author sees then."""
         if not self.recipient_filter or self.line_ids:
             return
-        partners = self._as_author()._matching_partners(self.recipient_filter)
+        partners = self._as_author()._matching_partners(
+            self.recipient_filter, self.company_id
+        )
         self._put_recipients([{"partner": partner} for partner in partners])
 
-    def _matching_partners(self, text, limit=None):
+    def _matching_partners(self, text, company, limit=None):
         """The contacts, colleagues not among them, that match a filter as text.
 
         :raise UserError: when it cannot be read
         """
-        found = self.env["res.partner"].search(self._filter_domain(text), limit=limit)
+        domain = self._filter_domain(text, company)
+        found = self.env["res.partner"].search(domain, limit=limit)
         contacts, _colleagues = self.env["secure.road"]._split(found)
         return contacts
 
-    def _filter_domain(self, text):
+    def _filter_domain(self, text, company):
+        """Contacts of other companies are not written to from this one."""
         try:
             domain = Domain(literal_eval(text or "[]"))
             domain.validate(self.env["res.partner"])
@@ -47,4 +51,4 @@ class SecureDispatchRecipients(models.Model):
             raise UserError(
                 self.env._("This filter cannot be used. Please choose it anew.")
             ) from error
-        return domain
+        return domain & Domain("company_id", "in", [company.id, False])

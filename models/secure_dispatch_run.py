@@ -253,8 +253,13 @@ class SecureDispatchRun(models.Model):
     def _as_author(self):
         """Rendered with the rights of who wrote it; what an automation sends, with
         those it runs with."""
-        company = {"allowed_company_ids": self.company_id.ids}
-        if not self.user_id:
-            return self.with_context(**company, **own_code.AUTOMATIC)
-        author = self.with_user(self.user_id).with_context(**company)
-        return author.with_context(lang=self.user_id.lang, tz=self.user_id.tz)
+        user, companies = self.user_id, self.company_id
+        if not user:
+            return self.with_context(
+                allowed_company_ids=companies.ids, **own_code.AUTOMATIC
+            )
+        return self.with_user(user).with_context(
+            allowed_company_ids=(companies | user.company_ids).ids,
+            lang=user.lang,
+            tz=user.tz,
+        )

@@ -37,7 +37,9 @@ class SecureComposeRecipients(models.TransientModel):
             return self._document_rows(limit), nobody
         if self.kind == "filter":
             dispatches = self.env["secure.dispatch"]
-            partners = dispatches._matching_partners(self.partner_filter, limit)
+            partners = dispatches._matching_partners(
+                self.partner_filter, self.company_id, limit
+            )
             return [{"partner": partner} for partner in partners], nobody
         chosen = self.partner_ids._origin._filtered_access("read")
         contacts, colleagues = self.env["secure.road"]._split(chosen)
@@ -68,7 +70,9 @@ class SecureComposeRecipients(models.TransientModel):
 
     def _count_recipients(self, rows):
         if self.kind == "filter" and len(rows) >= LOOKED_AT:
-            domain = self.env["secure.dispatch"]._filter_domain(self.partner_filter)
+            domain = self.env["secure.dispatch"]._filter_domain(
+                self.partner_filter, self.company_id
+            )
             return self.env["res.partner"].search_count(domain)
         if self.kind == "documents" and len(rows) >= LOOKED_AT:
             return len(self._documents())
