@@ -11,6 +11,8 @@ from ..tools.keyring import Place, Purpose, new_uid
 
 SEALED_MODELS = frozenset({"secure.thread", "secure.compose", "secure.dispatch"})
 """Files of these are sealed as they arrive."""
+READ_INSIDE = ("secure.thread", "secure.dispatch")
+"""Who may read one of these reads its files."""
 PENDING_MODELS = ("secure.compose", "mail.compose.message")
 SEALED_FIELDS = frozenset({"secure_uid", "secure_name", "secure_mimetype"})
 FROZEN_FIELDS = SEALED_FIELDS | frozenset(
@@ -175,20 +177,21 @@ class IrAttachment(models.Model):
 
     def _secure_readable(self):
         """Sealed files among these that the current user may see in clear: those of
-        readable conversations, and one's own pending uploads."""
+        readable conversations and sends, and one's own pending uploads."""
         allowed = self._filtered_access("read")
         secure = allowed._secure_among()
         if not secure or not self.env.user._is_internal():
             return secure.browse()
-        stored = secure.filtered(
-            lambda file: file.res_model == "secure.thread" and file.res_id
-        )
-        threads = self.env["secure.thread"].browse(set(stored.mapped("res_id")))
-        readable = set(threads._filtered_readable().ids)
-        mine = (secure - stored).filtered(
+        open_ = secure.filtered(
             lambda file: not file.res_id and file.create_uid.id == self.env.uid
         )
-        open_ = stored.filtered(lambda file: file.res_id in readable) | mine
+        for model in READ_INSIDE:
+            stored = secure.filtered(
+                lambda file, model=model: file.res_model == model and file.res_id
+            )
+            owners = self.env[model].browse(set(stored.mapped("res_id")))
+            readable = set(owners._filtered_readable().ids)
+            open_ |= stored.filtered(lambda file, ids=readable: file.res_id in ids)
         # Alone, lest reading them fetches others into the cache that all share
         return open_.with_prefetch()
 

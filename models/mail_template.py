@@ -71,7 +71,11 @@ class MailTemplate(models.Model):
         """:meth:`send_mail_batch` for the secure road, marked or not."""
         self.ensure_one()
         self._send_check_access(res_ids)
-        dispatch = self.env["secure.dispatch"]._begin(self._secure_dispatch_values())
+        # What a caller brings along instead of the template's own is not kept
+        kept = not self._secure_overrides(dict(email_values or {}))
+        dispatch = self.env["secure.dispatch"]._begin(
+            {**self._secure_dispatch_values(), "can_retry": kept}
+        )
         mails = self.env["mail.mail"].sudo()
         for chunk in split_every(CHUNK, list(res_ids)):
             rows = self._secure_rows(chunk, email_values or {})

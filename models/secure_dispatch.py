@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..tools import content
 from .secure_link import DEFAULT_EXPIRY_HOURS, EXPIRY_HOURS
 
 ORIGINS = [
@@ -67,7 +68,7 @@ class SecureDispatch(models.Model):
         EXPIRY_HOURS, "Link Expires After", default=DEFAULT_EXPIRY_HOURS, readonly=True
     )
     renewable = fields.Boolean("Contacts May Renew", default=True, readonly=True)
-    has_pin = fields.Boolean("PIN of Its Own", compute="_compute_has_pin")
+    has_pin = fields.Boolean("PIN of Its Own", readonly=True)
     is_final = fields.Boolean(
         readonly=True, help="Subject and text are as they were typed, without fields."
     )
@@ -81,6 +82,9 @@ class SecureDispatch(models.Model):
         "Files",
         domain=[("res_model", "=", "secure.dispatch")],
         readonly=True,
+    )
+    recipient_filter = fields.Char(
+        readonly=True, help="Contacts that match it when it leaves are its recipients."
     )
     line_ids = fields.One2many(
         "secure.dispatch.line", "dispatch_id", "Recipients", readonly=True
@@ -121,21 +125,23 @@ class SecureDispatch(models.Model):
     # -- content -----------------------------------------------------------------
 
     def _may_open(self):
-        """Who may read the send may read what it says; the system user is no reader."""
-        user = self.env.user
-        inside = self.env.uid != api.SUPERUSER_ID and user._is_internal()
-        return inside and self.sudo(False).has_access("read")
+        return bool(self._filtered_readable())
+
+    def _filtered_readable(self):
+        """Those whose content the current user may see in clear. Who may read the send
+        may read what it says; the system user is no reader."""
+        env = self.env
+        if env.uid == api.SUPERUSER_ID or not env.user._is_internal():
+            return self.browse()
+        return self.sudo(False)._filtered_access("read").with_env(env)
 
     @api.depends_context("uid")
     def _compute_content(self):
         locked = self.env["secure.keyring"]._status()["problem"]
         for dispatch in self:
             dispatch.subject = not locked and dispatch._open("sealed_subject")
-            dispatch.body = not locked and dispatch._open("sealed_body")
-
-    def _compute_has_pin(self):
-        for dispatch in self:
-            dispatch.has_pin = bool(dispatch.sudo().sealed_pin)
+            body = not locked and dispatch._open("sealed_body")
+            dispatch.body = body and content.clean_template(body)
 
     @api.depends("res_model")
     def _compute_about_appointments(self):
@@ -147,6 +153,7 @@ class SecureDispatch(models.Model):
 
     # -- progress ----------------------------------------------------------------
 
+    @api.depends("line_ids.state")
     def _compute_counts(self):
         counts = self._count_lines()
         for dispatch in self:

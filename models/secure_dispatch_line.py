@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 LINE_STATES = [
     ("waiting", "Waiting"),
@@ -22,6 +23,7 @@ DELIVERIES = [
 """What is known of a notification, the furthest step that was reached. Delivered means
 for an SMS that the gateway said so, for an email that the mail server took it and has
 not sent it back."""
+UNREACHED = ("error", "bounced")
 FROM_NOTIFICATION = {
     "email": {"sent": "delivered", "bounce": "bounced", "exception": "error"},
     "sms": {
@@ -46,7 +48,7 @@ class SecureDispatchLine(models.Model):
         "secure.dispatch", required=True, ondelete="cascade", index=True
     )
     partner_id = fields.Many2one(
-        "res.partner", "Contact", ondelete="cascade", index="btree_not_null"
+        "res.partner", "Contact", ondelete="set null", index="btree_not_null"
     )
     res_model = fields.Char(related="dispatch_id.res_model")
     res_id = fields.Many2oneReference("Document", model_field="res_model")
@@ -82,7 +84,10 @@ class SecureDispatchLine(models.Model):
             return "read"
         if self.link_id.opened_at:
             return "opened"
-        row = self.message_id.notification_ids.filtered(
+        # Of the last notification: a new link comes with one of its own
+        messages = self.env["mail.message"].sudo()
+        notified = messages.browse(self.link_id.message_id) or self.message_id
+        row = notified.notification_ids.filtered(
             lambda row: row.res_partner_id == self.partner_id
         )[:1]
         known = FROM_NOTIFICATION.get(row.notification_type, {})
@@ -122,6 +127,21 @@ class SecureDispatchLine(models.Model):
                 names = {record.id: record.display_name for record in readable}
             for line in lines:
                 line.document_name = names.get(line.res_id, False)
+
+    def action_new_link(self):
+        """Notify again whom the notification did not reach, at the address on file
+        now; what was said stands in the conversation already."""
+        self.ensure_one()
+        self.check_access("read")
+        if self.delivery not in UNREACHED:
+            raise UserError(self.env._("This notification has left, or is on its way."))
+        # sudo: whoever may see the send; the conversation's own rules apply to renewal
+        line = self.sudo()
+        address = line.thread_id._address_on_file(line.link_id.channel)
+        if not address:
+            text = line.partner_id._secure_address_problem(line.link_id.channel)
+            raise UserError(text)
+        line.link_id = line.link_id._renew(address)
 
     def action_open_thread(self):
         """Show the conversation, to who may read it."""

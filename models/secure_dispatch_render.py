@@ -1,11 +1,23 @@
 """What goes to each recipient of a send, rendered with its author's rights."""
 
+import re
+
 import psycopg2
 from markupsafe import Markup
 
 from odoo import api, models
 
 from ..tools import log_filter
+
+TEMPLATE_CHOOSES = ("template", "calendar")
+"""Where the template says who gets it; elsewhere the sender did, and the template gives
+text and files."""
+MASS = frozenset({"compose", "composer", "mailing", "sms"})
+"""To several at once, these honour blacklists, as Odoo's mass modes do."""
+DYNAMIC = re.compile(r"<t\b|\bt-[a-z]|\{\{")
+"""What rendering would change; anything else is the same for everybody."""
+TEMPLATE_TEXTS = ("body_html", "subject")
+TEMPLATE_FILES = ("attachment_ids", "report_template_ids")
 
 
 class SecureDispatchRender(models.Model):
@@ -17,37 +29,47 @@ class SecureDispatchRender(models.Model):
         :param lines: as superuser; authors need no access to their sends
         """
         dispatch = self.sudo()
-        if dispatch.template_id and not dispatch.sealed_body:
+        template = dispatch.template_id and not dispatch.sealed_body
+        if template and dispatch.origin in TEMPLATE_CHOOSES:
             return self._template_rows(lines)
-        shared = self._shared_values()
         self._find_partners(lines.filtered(lambda line: not line.partner_id))
-        texts = self._render_lines(lines)
+        shared = self._shared_values()
+        problems = self._line_problems(lines)
+        good = lines.filtered(lambda line: line not in problems)
+        colleagues = self._document_colleagues(good)
+        texts = self._render_lines(good)
+        files = self._template_files(good)
         rows = []
         for line in lines:
-            document = self._document_of(line)
-            row = {
-                **shared,
-                "line": line,
-                "res_id": document.id,
-                "record": document,
-                "partner": line.partner_id.with_env(self.env),
-            }
-            rows.append({**row, **texts[line]})
-            if not line.partner_id:
-                text = self.env._("There is no contact to send to.")
-                rows[-1]["problem"] = text
+            row = {**shared, "line": line, **self._about(line)}
+            row["partner"] = line.partner_id.with_env(self.env)
+            row["problem"] = problems.get(line, "")
+            row.update(texts.get(line, {}))
+            res_id = self._document_of(line).id
+            row["attachments"] = [*shared["attachments"], *files.get(res_id, [])]
+            row["colleagues"] |= colleagues.get(res_id, row["colleagues"])
+            rows.append(row)
         return rows
+
+    def _about(self, line):
+        """Which document a recipient's conversation is about. What was composed to
+        contacts is about none, and starts a conversation of its own."""
+        dispatch = self.sudo()
+        if dispatch.origin == "compose" and not dispatch.res_model:
+            return {"record": None, "res_model": False, "res_id": False}
+        document = self._document_of(line)
+        return {"record": document, "res_id": document.id}
 
     def _find_partners(self, lines):
         """Whom a document is for by now, that had nobody when it was sent."""
         model = self.sudo().res_model
-        if not lines or not hasattr(self.env[model], "_message_get_default_recipients"):
+        if not lines or model not in self.env:
             return
         records = self.env[model].browse(lines.mapped("res_id")).exists()
-        found = records._message_get_default_recipients()
+        found = self.env["secure.road"]._recipients_of(records)
         for line in lines:
-            ids = found.get(line.res_id, {}).get("partner_ids") or []
-            line.partner_id = ids[0] if len(ids) == 1 else False
+            partners = found.get(line.res_id, ())
+            line.partner_id = partners.id if len(partners) == 1 else False
 
     def _shared_values(self):
         """What all recipients get alike."""
@@ -66,6 +88,72 @@ class SecureDispatchRender(models.Model):
         model = self.sudo().res_model or "res.partner"
         return self.env[model].browse(line.res_id or line.partner_id.id)
 
+    # -- what stands in the way ----------------------------------------------------
+
+    def _line_problems(self, lines):
+        """Why some recipients get nothing now, before anything is rendered.
+
+        :return: dict of texts by line
+        """
+        dispatch = self.sudo()
+        if dispatch.has_pin and not dispatch.sealed_pin:
+            text = self.env._(
+                "The PIN of this send is no longer kept. Please write it."
+            )
+            return dict.fromkeys(lines, text)
+        problems = self._blacklisted(lines)
+        documents = self._documents(lines)._filtered_access("read")
+        partners = lines.partner_id.with_env(self.env)._filtered_access("read")
+        for line in lines:
+            if not line.partner_id:
+                problems[line] = self.env._("There is no contact to send to.")
+            elif line.partner_id.id not in partners._ids:
+                problems[line] = self.env._("The sender may not see this contact.")
+            elif self._document_of(line).id not in documents._ids:
+                text = self.env._("The document is gone, or not the sender's to read.")
+                problems[line] = text
+        return problems
+
+    def _documents(self, lines):
+        """The documents of recipients, those that are still there."""
+        model = self.sudo().res_model or "res.partner"
+        ids = {self._document_of(line).id for line in lines}
+        return self.env[model].browse(filter(None, ids)).exists()
+
+    def _blacklisted(self, lines):
+        dispatch = self.sudo()
+        if dispatch.origin not in MASS or dispatch.line_count < 2:
+            return {}
+        listed = self._blacklisted_partners(lines.partner_id, dispatch.channel)
+        text = self.env._("On the blacklist: asked not to be written to.")
+        return {line: text for line in lines if line.partner_id in listed}
+
+    @api.model
+    def _blacklisted_partners(self, partners, channel):
+        """Those who asked not to get mass mails or SMS; one query for all."""
+        addresses = {
+            partner: partner._secure_address(channel) for partner in partners.sudo()
+        }
+        # sudo: as Odoo's mass modes, whoever sends
+        model, field = {
+            "email": ("mail.blacklist", "email"),
+            "sms": ("phone.blacklist", "number"),
+        }[channel]
+        known = list(filter(None, addresses.values()))
+        rows = self.env[model].sudo().search_read([(field, "in", known)], [field])
+        listed = {row[field] for row in rows}
+        return partners.filtered(lambda one: addresses[one.sudo()] in listed)
+
+    def _document_colleagues(self, lines):
+        """Colleagues who have a part in each document, by its id; they take part in
+        its contacts' conversations."""
+        documents = self._documents(lines)
+        if not hasattr(documents, "_secure_colleagues"):
+            return {}
+        return documents._secure_colleagues()
+
+    # -- texts -------------------------------------------------------------------
+
     def _render_lines(self, lines):
         """Subject and body for each recipient, in their language; where that fails for
         all, one by one.
@@ -82,8 +170,7 @@ class SecureDispatchRender(models.Model):
         ids = list({document.id for document in documents.values()})
         try:
             with self.env.cr.savepoint(), log_filter.content_at_work():
-                subjects = self._render("sealed_subject", "inline_template", ids)
-                bodies = self._render("sealed_body", "qweb", ids)
+                texts = self._render_texts(ids)
         except psycopg2.Error:
             raise
         except Exception:
@@ -96,20 +183,58 @@ class SecureDispatchRender(models.Model):
             # What went wrong may quote the content: it is not kept
             text = self.env._("The text could not be filled in.")
             return {lines: {"problem": text}}
+        return {line: texts[record.id] for line, record in documents.items()}
+
+    def _render_texts(self, ids):
+        """:return: dict by document of dicts with ``subject`` and ``body``"""
+        dispatch = self.sudo()
+        road = self.env["secure.road"]
+        if dispatch.sealed_body:
+            subjects = self._render("sealed_subject", "inline_template", ids)
+            engine = "inline_template" if dispatch.origin == "sms" else "qweb"
+            bodies = self._render("sealed_body", engine, ids)
+        elif dispatch.sms_template_id:
+            template = dispatch.sms_template_id.with_env(self.env)
+            subjects = self._render("sealed_subject", "inline_template", ids)
+            bodies = template._render_field("body", ids, compute_lang=True)
+        else:
+            template = dispatch.template_id.with_env(self.env)
+            generated = template._generate_template(ids, TEMPLATE_TEXTS)
+            subjects = {id_: generated[id_].get("subject") for id_ in ids}
+            bodies = {id_: Markup(generated[id_].get("body_html") or "") for id_ in ids}
         return {
-            line: {"subject": subjects[record.id], "body": bodies[record.id]}
-            for line, record in documents.items()
+            id_: {"subject": subjects[id_], "body": road._html(bodies[id_])}
+            for id_ in ids
         }
 
     def _render(self, field, engine, ids):
         model = self.sudo().res_model or "res.partner"
         source = self.sudo()._open_sealed(field) or ""
-        if self.sudo().is_final:
+        if self.sudo().is_final or not DYNAMIC.search(source):
             return dict.fromkeys(ids, Markup(source) if engine == "qweb" else source)
         options = {"post_process": True} if engine == "qweb" else {}
-        return self.env["mail.render.mixin"]._render_template(
+        rendered = self.env["mail.render.mixin"]._render_template(
             source, model, ids, engine=engine, options=options
         )
+        return {
+            id_: Markup(text) if engine == "qweb" else text
+            for id_, text in rendered.items()
+        }
+
+    def _template_files(self, lines):
+        """Files and reports of the template that was chosen, by document: those of
+        Odoo's composer are among its own files already, but for the reports."""
+        dispatch = self.sudo()
+        names = TEMPLATE_FILES if dispatch.origin == "compose" else TEMPLATE_FILES[1:]
+        template = dispatch.template_id.with_env(self.env)
+        if not lines or not any(template.sudo()[name] for name in names):
+            return {}
+        ids = self._documents(lines).ids
+        generated = template._generate_template(ids, names)
+        files = self.env["secure.road"]._files_of([generated[id_] for id_ in ids])
+        return dict(zip(ids, files, strict=True))
+
+    # -- templates that say who gets them --------------------------------------------
 
     def _template_rows(self, lines):
         """Like :meth:`_rows`, by an email template as it is now."""

@@ -5,9 +5,10 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import ConcurrencyError, UserError
+from odoo.exceptions import ConcurrencyError
 
 from ..tools import own_code
+from .secure_keyring import KeysUnavailable
 
 _logger = logging.getLogger(__name__)
 
@@ -16,9 +17,12 @@ CHUNK = 100
 again when a worker is killed."""
 RUN_NOW_LIMIT = 20
 """Up to this many recipients are sent to while the sender waits; more by the cron."""
-CLASHES = (ConcurrencyError, psycopg2.errors.SerializationFailure)
+CLASHES = (ConcurrencyError, psycopg2.errors.TransactionRollback)
 CLASHES_BORNE = 10
 """How often another worker may get in between before this one leaves it to the next."""
+WHOLE_TRANSACTION = (ConcurrencyError, psycopg2.OperationalError)
+"""After these nothing of a transaction counts: not a single recipient's failure."""
+DUE_STATES = ("running", "scheduled")
 
 
 class SecureDispatchRun(models.Model):
@@ -33,19 +37,48 @@ class SecureDispatchRun(models.Model):
         :param list rows: dicts with ``partner`` or ``res_id``, or both
         :return: ``secure.dispatch``, as superuser
         """
-        content = {key: values.pop(key, False) for key in ("subject", "body", "pin")}
-        files = values.pop("files", [])
+        values, content = self._parted(values)
         dispatch = self._begin(
             {**values, "state": "scheduled", "scheduled_at": scheduled_at}
         )
-        dispatch._put_content(files=files, **content)
+        dispatch._put_content(**content)
         dispatch._put_recipients(rows)
         return dispatch
+
+    def _replan(self, values, rows, scheduled_at=False):
+        """Like :meth:`_plan`, in the place of what was planned. The caller has locked
+        it and seen that it has not begun."""
+        values, content = self._parted(values)
+        if content["pin"] is None:
+            content["pin"] = self._open_sealed("sealed_pin")
+        author = self.env["secure.road"]._sender()
+        dispatch = self.sudo()
+        dispatch.write(
+            {
+                **values,
+                "user_id": author.id,
+                "responsible_id": author.id,
+                "state": "scheduled",
+                "scheduled_at": scheduled_at,
+                "date": fields.Datetime.now(),
+            }
+        )
+        dispatch._put_content(**content)
+        dispatch._put_recipients(rows)
+        return dispatch
+
+    @api.model
+    def _parted(self, values):
+        """Columns, and what is sealed."""
+        values = dict(values)
+        content = {key: values.pop(key, False) for key in ("subject", "body", "pin")}
+        return values, {**content, "files": values.pop("files", [])}
 
     def _put_content(self, subject, body, pin, files):
         self._seal("sealed_subject", subject)
         self._seal("sealed_body", body)
         self._seal("sealed_pin", pin)
+        self.has_pin = bool(pin)
         self.attachment_ids.unlink()
         self.env["ir.attachment"].sudo().with_context(**own_code.MARK).create(
             [
@@ -53,77 +86,76 @@ class SecureDispatchRun(models.Model):
                 for name, data in files
             ]
         )
-
-    def _put_recipients(self, rows):
-        self.line_ids.unlink()
-        self.env["secure.dispatch.line"].sudo().create(
-            [
-                {
-                    "dispatch_id": self.id,
-                    "res_id": row.get("res_id"),
-                    "partner_id": row["partner"].id if row.get("partner") else False,
-                }
-                for row in rows
-            ]
-        )
+        self.invalidate_recordset(["attachment_ids"])
 
     def _start(self):
         """Begin with what was planned: at once when few wait, else by the cron."""
         self.ensure_one()
         cron = self.env.ref("secure_messaging.ir_cron_dispatch").sudo()
         if self.scheduled_at and self.scheduled_at > fields.Datetime.now():
+            self.sudo().state = "scheduled"
             return cron._trigger(self.scheduled_at)
         self.sudo().state = "running"
+        self.sudo()._fill_from_filter()
         if self.waiting_count > RUN_NOW_LIMIT:
             return cron._trigger()
         return self._run_chunk(RUN_NOW_LIMIT)
 
     @api.model
     def _cron_run(self):
-        """Carry on with whatever is due. Can be killed, and run twice at once: a
-        recipient is marked in the transaction that sends, and locked by it."""
-        due = self.sudo().search(
-            [
-                "|",
-                ("state", "=", "running"),
-                ("state", "=", "scheduled"),
-                ("scheduled_at", "<=", fields.Datetime.now()),
-            ],
-            order="id",
+        """Carry on with whatever is due, a chunk of each in turn. Can be killed, and
+        run twice at once: a recipient is marked in the transaction that sends, and the
+        send is locked by it."""
+        due = self.sudo().search(self._due_domain(), order="id")
+        clashes = dict.fromkeys(due.ids, 0)
+        while due:
+            for dispatch in due:
+                more = dispatch._step(clashes)
+                if not more:
+                    due -= dispatch
+                if not self.env["ir.cron"]._commit_progress(
+                    more, remaining=self._count_due()
+                ):
+                    return
+
+    @api.model
+    def _due_domain(self):
+        return [
+            "|",
+            ("state", "=", "running"),
+            "&",
+            ("state", "=", "scheduled"),
+            ("scheduled_at", "<=", fields.Datetime.now()),
+        ]
+
+    @api.model
+    def _count_due(self):
+        """How many recipients wait for the cron."""
+        due = self.sudo()._search(self._due_domain())
+        lines = self.env["secure.dispatch.line"].sudo()
+        return lines.search_count(
+            [("dispatch_id", "in", due), ("state", "=", "waiting")]
         )
-        for dispatch in due:
-            if not dispatch._run():
-                return
 
-    def _run(self):
-        """Carry on with one send, chunk by chunk, until it is done or time is up.
+    def _step(self, clashes):
+        """One chunk of one send, by the cron.
 
-        :return: seconds left for the cron; 0 when it must stop
+        :param dict clashes: how often others got in between so far, by id
+        :return: how many recipients were dealt with; 0 when this send is to be left
         """
-        clashes = 0
-        while self._waits():
+        while True:
             try:
-                count = self._run_chunk(CHUNK, leave=False)
+                return self._run_chunk(CHUNK, leave=False)
             except CLASHES:
                 self.env.cr.rollback()
-                clashes += 1
-                if clashes < CLASHES_BORNE:
-                    continue
-                return 1
+                clashes[self.id] += 1
+                if clashes[self.id] >= CLASHES_BORNE:
+                    return 0
             except Exception as error:
                 # Neither the text of the error nor its trace: they may quote content
                 self.env.cr.rollback()
                 _logger.error("Secure send stopped: %s", type(error).__name__)
-                return 1
-            left = self.env["ir.cron"]._commit_progress(count)
-            if not left or not count:
-                return left
-        return 1
-
-    def _waits(self):
-        """Whether there is anything left to do; asked anew in each transaction."""
-        self.invalidate_recordset(["state"])
-        return self.exists() and self.state in ("running", "scheduled")
+                return 0
 
     def _run_chunk(self, limit, leave=True):
         """Send to the next recipients, in this transaction.
@@ -132,67 +164,106 @@ class SecureDispatchRun(models.Model):
             sent by itself; when a worker is killed, one mail at most leaves twice
         :return: how many were dealt with
         """
-        lines = self._take_lines(limit)
-        author = self.user_id
-        if author and not author.active:
+        if not self._lock_free() or self.state not in DUE_STATES:
+            return 0
+        if self._author_left():
             self._hold()
             return 0
+        self._fill_from_filter()
+        lines = self.env["secure.dispatch.line"].search(
+            [("dispatch_id", "=", self.id), ("state", "=", "waiting")],
+            order="id",
+            limit=limit,
+        )
         if lines:
             self.state = "running"
-            acting = self._as_author()
-            rows = acting._rows(lines)
-            acting._deliver(rows, leave=leave)
-            lines.filtered(lambda line: line.state == "waiting").write(
-                {"state": "failed", "reason": self.env._("No recipient any more.")}
-            )
+            self._deliver_lines(lines, leave)
             if not leave:
                 self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
         self._finish()
         return len(lines)
 
-    def _take_lines(self, limit):
-        """Waiting recipients that nobody else deals with just now, locked."""
-        self.flush_recordset()
-        self.line_ids.flush_recordset()
+    def _lock_free(self):
+        """Lock the send, unless somebody else works on it: sends or changes it.
+
+        When it was changed since this transaction began, PostgreSQL refuses, and the
+        transaction is run again.
+        """
+        return bool(self.exists() and self._lock("SKIP LOCKED"))
+
+    def _lock(self, how=""):
+        """Have this send to oneself until the transaction ends.
+
+        :return: whether it is locked now
+        """
+        self.ensure_one()
+        self.env.flush_all()
         self.env.cr.execute(
-            """SELECT id FROM secure_dispatch_line
-                WHERE dispatch_id = %s AND state = 'waiting'
-                ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED""",
-            [self.id, limit],
+            f"SELECT id FROM secure_dispatch WHERE id = %s FOR UPDATE {how}", [self.id]
         )
-        ids = [id_ for (id_,) in self.env.cr.fetchall()]
-        self.env["secure.dispatch.line"].invalidate_model(["state"])
-        return self.env["secure.dispatch.line"].sudo().browse(ids)
+        found = self.env.cr.fetchone()
+        self.invalidate_recordset()
+        self.env["secure.dispatch.line"].invalidate_model()
+        return bool(found)
+
+    def _deliver_lines(self, lines, leave):
+        """Send to recipients; when that fails as a whole, to one by one, so that what
+        is wrong with one of them stops nobody else."""
+        acting = self._as_author()
+        try:
+            with self.env.cr.savepoint():
+                acting._deliver(acting._rows(lines), leave=leave)
+        except WHOLE_TRANSACTION:
+            raise
+        except KeysUnavailable as locked:
+            # Whatever is missing, is missing for all
+            lines.write({"state": "failed", "reason": str(locked)})
+        except Exception as error:
+            if len(lines) > 1:
+                for line in lines:
+                    self._deliver_lines(line, leave)
+                return
+            # What went wrong may quote the content: neither kept nor logged
+            _logger.error("A recipient was not sent to: %s", type(error).__name__)
+            text = self.env._("Something went wrong. Please try again.")
+            lines.write({"state": "failed", "reason": text})
+        lines.filtered(lambda line: line.state == "waiting").write(
+            {"state": "failed", "reason": self.env._("No recipient any more.")}
+        )
+
+    # -- author ------------------------------------------------------------------
+
+    def _author_left(self):
+        """Whether its author cannot send any more: has left the house, or this
+        company. What an automation sends has none."""
+        author = self.user_id
+        return author and not (
+            author.active
+            and author._is_internal()
+            and self.company_id in author.company_ids
+        )
 
     def _hold(self):
         """Its author has left: nothing is sent in their name, somebody else decides."""
-        self.state = "held"
         user = self.company_id.secure_responsible_id
+        self.write({"state": "held", "responsible_id": user.id})
         spoken = self.with_context(lang=user.lang)
         self.activity_schedule(
             "mail.mail_activity_data_todo",
             summary=spoken.env._("A scheduled send waits: its author has left"),
-            user_id=user.id,
+            user_id=user.id or self.env.uid,
         )
 
     def _as_author(self):
         """Rendered with the rights of who wrote it; what an automation sends, with
         those it runs with."""
-        company = {"allowed_company_ids": self.company_id.ids}
-        if not self.user_id:
-            return self.with_context(**company, **own_code.AUTOMATIC)
-        author = self.with_user(self.user_id).with_context(**company)
-        return author.with_context(lang=self.user_id.lang, tz=self.user_id.tz)
-
-    def action_retry(self):
-        """Send again to those who were not sent to; nobody gets anything twice."""
-        self.ensure_one()
-        self.check_access("read")
-        if not self.can_retry:
-            raise UserError(
-                self.env._("What was to be said is not kept. Please send it again.")
+        user, companies = self.user_id, self.company_id
+        if not user:
+            return self.with_context(
+                allowed_company_ids=companies.ids, **own_code.AUTOMATIC
             )
-        failed = self.sudo().line_ids.filtered(lambda line: line.state == "failed")
-        failed.write({"state": "waiting", "reason": False})
-        self.sudo().activity_ids.unlink()
-        self.sudo()._start()
+        return self.with_user(user).with_context(
+            allowed_company_ids=(companies | user.company_ids).ids,
+            lang=user.lang,
+            tz=user.tz,
+        )

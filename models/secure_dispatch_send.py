@@ -23,15 +23,16 @@ class SecureDispatchSend(models.Model):
         road = self.env["secure.road"]
         sender = road._sender()
         company = values.get("company_id") or self.env.company.id
-        responsible = sender or (
-            self.env["res.company"].sudo().browse(company).secure_responsible_id
-        )
+        # sudo: settings of the company that sends
+        settings = self.env["res.company"].sudo().browse(company)
+        responsible = sender or settings.secure_responsible_id
         # Defaults in the context are meant for the form this comes from
         context = clean_context(self.env.context)
         # pylint: disable-next=context-overridden
         clean = self.sudo().with_context(context)
         return clean.create(
             {
+                "expiry_hours": settings.secure_expiry_hours,
                 **values,
                 "user_id": sender.id,
                 "responsible_id": values.get("responsible_id") or responsible.id,
@@ -108,6 +109,8 @@ class SecureDispatchSend(models.Model):
                 continue
             failed = found.get("failed", 0)
             dispatch.state = "failed" if failed else "sent"
+            if not failed:
+                dispatch._forget_pin()
             if failed and dispatch.responsible_id:
                 dispatch._remind(failed)
 

@@ -189,6 +189,10 @@ class SecurePage(models.AbstractModel):
     @api.model
     def _date_text(self, date, thread):
         zone = thread.partner_id.tz or thread.company_id.partner_id.tz or "UTC"
+        return self._zoned_text(date, zone)
+
+    @api.model
+    def _zoned_text(self, date, zone):
         return format_datetime(
             self.env,
             date,

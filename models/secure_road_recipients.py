@@ -26,6 +26,29 @@ class SecureRoadRecipients(models.AbstractModel):
         return partners - colleagues.partner_id.with_env(partners.env), colleagues
 
     @api.model
+    def _recipients_of(self, records):
+        """The contacts each document is for.
+
+        A model says so with ``_secure_recipients()``; else whom Odoo would write to.
+
+        :return: dict of ``res.partner`` by id; colleagues are not among them
+        """
+        if hasattr(records, "_secure_recipients"):
+            found = records._secure_recipients()
+        elif records._name == "res.partner":
+            found = {partner.id: partner for partner in records}
+        elif hasattr(records, "_mail_get_partners"):
+            found = records._mail_get_partners(introspect_fields=True)
+        else:
+            found = {}
+        everybody = self.env["res.partner"].union(*found.values())
+        contacts, _colleagues = self._split(everybody)
+        return {
+            record.id: found.get(record.id, everybody.browse()) & contacts
+            for record in records
+        }
+
+    @api.model
     def _find_contacts(self, addresses, company=None):
         """The one contact behind each email address, made where there is none yet.
 
@@ -82,6 +105,28 @@ class SecureRoadRecipients(models.AbstractModel):
                     "No contact has the number %s. Please add it to a contact first.",
                     number,
                 )
+        return contacts, problems
+
+    @api.model
+    def _find_or_make_number(self, text):
+        """Like :meth:`_find_numbers` for one number as somebody types it, of a contact
+        who is made where there is none: for a form that shows them before sending."""
+        partners = self.env["res.partner"]
+        # Of nobody: numbers without a country code are the company's country's
+        number = partners.new({"country_id": self.env.company.country_id.id})
+        number = number._phone_format(number=text or "", raise_exception=False)
+        if not number:
+            text = self.env._("“%s” is neither an address nor a number.", text or "")
+            return {}, {"": text}
+        contacts, problems = self._find_numbers([number])
+        if problems and not self._contacts_by("phone_sanitized", [number]):
+            if not partners.has_access("create"):
+                text = self.env._(
+                    "No contact has the number %s, and you may not add contacts.",
+                    number,
+                )
+                return {}, {number: text}
+            return {number: partners.create({"name": number, "phone": number})}, {}
         return contacts, problems
 
     @api.model

@@ -252,7 +252,7 @@ class TestCompose(SecureCase):
         )
         self.assertEqual(len(threads), 2)
 
-    def test_bad_recipients_are_named_and_nothing_is_sent(self):
+    def test_bad_recipients_are_named_and_the_others_sent_to(self):
         nobody = self.env["res.partner"].create({"name": "Nora Nothing"})
         wrong = self.env["res.partner"].create(
             {"name": "Willy Wrong", "phone": "12", "email": "x"}
@@ -268,9 +268,13 @@ class TestCompose(SecureCase):
                 form = self.form(
                     partner_ids=[(6, 0, [self.contact.id, partner.id])], channel=channel
                 )
-                with self.assertRaisesRegex(UserError, text):
-                    form.action_send()
-                self.assertFalse(self._mails or self._sms)
+                self.assertIn(text, form.problem)
+                form.action_send()
+                self.leave()
+                self.assertEqual(len(self._mails) + len(self._sms), 1)
+            line = self.env["secure.dispatch.line"].search([], order="id desc", limit=1)
+            self.assertEqual(line.partner_id, partner)
+            self.assertIn(text, line.reason)
 
     def test_archived_contact_and_empty_message(self):
         form = self.form()

@@ -54,6 +54,30 @@ def clean_staff_body(body):
     return html_sanitize(body or "", sanitize_attributes=True, sanitize_style=True)
 
 
+def clean_dynamic_body(body):
+    """Like :func:`clean_staff_body`, with the fields that are still to be filled in, as
+    Odoo keeps its email templates."""
+    return html_sanitize(
+        body or "",
+        sanitize_tags=False,
+        sanitize_attributes=False,
+        sanitize_conditional_comments=False,
+        output_method="xml",
+    )
+
+
+def clean_template(body):
+    """A text with dynamic fields, as staff may be shown it: without anything that runs,
+    the fields as ``{{ object.name }}``."""
+    shown = re.sub(
+        r"<t\b[^>]*?\bt-out\s*=\s*(?P<q>[\"'])(?P<what>.*?)(?P=q)[^>]*?"
+        r"(?:/>|>(?P<inner>[^<]*)</t\s*>)",
+        lambda match: "{{ " + match["what"] + " }}",
+        str(body or ""),
+    )
+    return clean_staff_body(shown)
+
+
 def clean_client_text(text):
     """What a client typed, as HTML: plain text, line breaks kept."""
     text = (text or "").replace("\r\n", "\n").strip()

@@ -1,18 +1,25 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.tools import html2plaintext
+from odoo.tools.mail import plaintext2html
+from odoo.tools.rendering_tools import convert_inline_template_to_qweb
 
-from ..models.secure_draft import OUTBOUND
 from ..models.secure_link import EXPIRY_HOURS
 from ..tools import content, pin_policy
 
 UPLOADS_KEPT = timedelta(days=1)
 """How long the files of a form that was never sent are kept."""
+KINDS = [
+    ("contacts", "Contacts"),
+    ("filter", "All contacts that match a filter"),
+    ("documents", "Contacts of documents"),
+]
+STEPS = [("write", "Write"), ("preview", "Preview"), ("confirm", "Confirm")]
 
 
 class SecureCompose(models.TransientModel):
-    """Write a secure message to contacts.
+    """Write a secure message to contacts, now or for later.
 
     What its table holds is sealed as it arrives: the web client saves the form before
     it sends, and rows of a form live on in backups and dead tuples.
@@ -22,17 +29,38 @@ class SecureCompose(models.TransientModel):
     _inherit = ["secure.sealed"]
     _description = "New Secure Message"
 
+    step = fields.Selection(STEPS, required=True, default="write")
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
     )
-    partner_ids = fields.Many2many(
-        "res.partner", string="To", required=True, context={"active_test": False}
+    kind = fields.Selection(
+        KINDS,
+        "Recipients",
+        required=True,
+        compute="_compute_kind",
+        store=True,
+        precompute=True,
+        readonly=False,
     )
+    partner_ids = fields.Many2many(
+        "res.partner", string="To", context={"active_test": False}
+    )
+    partner_filter = fields.Char("Filter", default="[]")
+    res_model = fields.Char("Document Model")
+    res_ids = fields.Char("Documents", help="Ids, as JSON.")
+    render_model = fields.Char(compute="_compute_render_model")
+    add_address = fields.Char("Add by Address or Number", store=False)
     channel = fields.Selection(
         [("email", "Email"), ("sms", "SMS")],
         "Notify By",
         required=True,
         default="email",
+    )
+    template_id = fields.Many2one(
+        "mail.template", "Template", domain="[('model', '=', render_model)]"
+    )
+    sms_template_id = fields.Many2one(
+        "sms.template", "SMS Template", domain="[('model', '=', render_model)]"
     )
     subject = fields.Char(
         store=False, compute="_compute_content", inverse="_inverse_subject"
@@ -56,7 +84,13 @@ class SecureCompose(models.TransientModel):
     attachment_ids = fields.Many2many(
         "ir.attachment", string="Files", bypass_search_access=True
     )
-    problem = fields.Char(compute="_compute_problem")
+    scheduled_at = fields.Datetime("Send At", help="Empty: now.")
+    dispatch_id = fields.Many2one(
+        "secure.dispatch", readonly=True, help="The planned send that this changes."
+    )
+    has_kept_pin = fields.Boolean(compute="_compute_has_kept_pin")
+    keep_pin = fields.Boolean("Keep the PIN That Was Set", default=True)
+    is_final = fields.Boolean(readonly=True)
 
     # -- sealed fields -----------------------------------------------------------
 
@@ -73,7 +107,7 @@ class SecureCompose(models.TransientModel):
 
     def _inverse_body(self):
         for compose in self:
-            compose._seal("sealed_body", content.clean_staff_body(compose.body))
+            compose._seal("sealed_body", content.clean_dynamic_body(compose.body))
 
     def _inverse_pin(self):
         for compose in self:
@@ -81,49 +115,66 @@ class SecureCompose(models.TransientModel):
 
     # -- the form ----------------------------------------------------------------
 
-    @api.depends("partner_ids", "channel", "company_id", "pin", "attachment_ids")
-    def _compute_problem(self):
-        """What will stop the send, told before anything is typed."""
+    @api.depends("res_model")
+    def _compute_kind(self):
         for compose in self:
-            compose.problem = compose._find_problem()
+            if compose.res_model:
+                compose.kind = "documents"
+            elif not compose.kind or compose.kind == "documents":
+                compose.kind = "contacts"
 
-    def _find_problem(self):
-        if not self.company_id.secure_messaging_enabled:
-            return self.env._(
-                "Secure messaging is switched off for %(company)s. An administrator "
-                "can switch it on in the settings.",
-                company=self.company_id.display_name,
-            )
-        locked = self.env["secure.keyring"]._status()["problem"]
-        if locked:
-            return locked
-        problems = [*self._recipient_problems(), self._files_problem()]
-        return "\n".join(dict.fromkeys(filter(None, problems)))
+    @api.depends("kind", "res_model")
+    def _compute_render_model(self):
+        for compose in self:
+            about = compose.kind == "documents" and compose.res_model
+            compose.render_model = about or "res.partner"
 
-    def _recipient_problems(self):
-        model = self.env["secure.draft"]
-        # sudo: what the writer will be told anyway when sending is refused
-        drafts = [
-            {
-                "partner": partner.sudo(),
-                "company": self.company_id.sudo(),
-                "channel": self.channel,
-                "pin": self.pin,
-            }
-            for partner in self.partner_ids._origin._filtered_access("read")
-        ]
-        model._note_pin_rules(drafts)
-        return [model._recipient_problem(draft) for draft in drafts]
+    @api.depends("dispatch_id")
+    def _compute_has_kept_pin(self):
+        for compose in self:
+            compose.has_kept_pin = compose.dispatch_id.has_pin
 
-    def _files_problem(self):
-        model = self.env["secure.draft"]
-        draft = {
-            "attachment_ids": self.attachment_ids._origin.ids,
-            "attachments": [],
-            "direction": OUTBOUND,
-        }
-        model._note_sizes([draft])
-        return model._files_problem(draft)
+    @api.onchange("template_id")
+    def _onchange_template_id(self):
+        if self.template_id:
+            self.subject = self.template_id.subject
+            self.body = content.clean_dynamic_body(self.template_id.body_html)
+
+    @api.onchange("sms_template_id")
+    def _onchange_sms_template_id(self):
+        if self.sms_template_id:
+            self.body = self._sms_body()
+
+    @api.onchange("channel")
+    def _onchange_channel(self):
+        if self.channel == "sms":
+            self.template_id = False
+        else:
+            self.sms_template_id = False
+
+    def _sms_body(self):
+        """The SMS template's text, its fields as the editor shows them."""
+        text = plaintext2html(self.sms_template_id.body or "")
+        return content.clean_dynamic_body(convert_inline_template_to_qweb(text))
+
+    def _is_template_unchanged(self):
+        """Whether the text is the template's own, which then speaks each contact's
+        language."""
+        if self.sms_template_id:
+            return self._same_text(self.body, self._sms_body())
+        template = self.template_id
+        return (
+            template
+            and (self.subject or "") == (template.subject or "")
+            and self._same_text(self.body, template.body_html)
+        )
+
+    @api.model
+    def _same_text(self, typed, given):
+        """Alike but for what an editor rewrites."""
+        clean = (content.clean_template(text) for text in (typed, given))
+        one, other = (" ".join(html2plaintext(text).split()) for text in clean)
+        return one == other
 
     @api.model
     def generate_pin(self, partner_ids):
@@ -134,70 +185,68 @@ class SecureCompose(models.TransientModel):
         partners = self.env["res.partner"].browse(partner_ids)
         return pin_policy.generate(partners.mapped("phone"))
 
-    def action_send(self):
-        """Send to each contact alone, in a conversation of its own.
-
-        :return: action that shows what was sent
-        """
-        self.ensure_one()
-        self._check_sender()
-        threads = self.env["secure.thread"]
-        sent = threads._send(
-            [self._values_for(partner) for partner in self.partner_ids]
+    @api.model
+    def canned_responses(self):
+        """What the editor's menu offers: the user's own, and those of their groups."""
+        return self.env["mail.canned.response"].search_read(
+            [("source", "!=", False)], ["source", "substitution"], order="source"
         )
-        self.sudo().unlink()
-        for row in sent:
-            threads |= row.thread
-        return self._done_action(threads)
 
-    def _check_sender(self):
-        if not self.env.user.has_group("secure_messaging.group_user"):
-            raise AccessError(self.env._("You may not send secure messages."))
-        if self.create_uid != self.env.user:
-            raise AccessError(self.env._("This form was opened by somebody else."))
-        self.company_id.check_access("read")
-        if self.company_id not in self.env.companies:
-            raise AccessError(self.env._("You may not send for this company."))
-        self.partner_ids.check_access("read")
-        if not self.partner_ids:
-            raise UserError(self.env._("Please choose at least one contact."))
-        pending = self.env["ir.attachment"]._secure_pending(self.attachment_ids.ids)
-        if pending != self.attachment_ids:
-            raise UserError(
-                self.env._("Some files are no longer there. Please attach them again.")
+    # -- opening -----------------------------------------------------------------
+
+    @api.model
+    def action_about(self, res_model, res_ids):
+        """The form, to write to the contacts of any documents: for buttons, and for
+        server actions in a model's own menu, which run::
+
+            action = env["secure.compose"].action_about(records._name, records.ids)
+        """
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "secure_messaging.secure_compose_action"
+        )
+        defaults = {"default_res_model": res_model, "default_res_ids": list(res_ids)}
+        return {**action, "context": defaults}
+
+    @api.model
+    def _for_dispatch(self, dispatch):
+        """The form with what a planned send holds, for whoever may change it.
+
+        :param dispatch: one ``secure.dispatch``, as superuser; the caller has checked
+        """
+        about = dispatch.res_model
+        lines = dispatch.line_ids
+        compose = self.create(
+            {
+                "dispatch_id": dispatch.id,
+                "company_id": dispatch.company_id.id,
+                "partner_ids": [] if about else lines.partner_id.ids,
+                "res_model": about,
+                "res_ids": str(lines.mapped("res_id")) if about else False,
+                "channel": dispatch.channel,
+                "template_id": dispatch.template_id.id,
+                "sms_template_id": dispatch.sms_template_id.id,
+                "expiry_hours": dispatch.expiry_hours,
+                "renewable": dispatch.renewable,
+                "scheduled_at": dispatch.scheduled_at,
+                "is_final": dispatch.is_final,
+                "subject": dispatch._open_sealed("sealed_subject"),
+                "body": dispatch._open_sealed("sealed_body"),
+            }
+        )
+        if dispatch.recipient_filter:
+            compose.write(
+                {"kind": "filter", "partner_filter": dispatch.recipient_filter}
             )
-
-    def _values_for(self, partner):
-        return {
-            "partner": partner,
-            "company": self.company_id,
-            "subject": self.subject,
-            "body": self.body,
-            "attachment_ids": self.attachment_ids.ids,
-            "channel": self.channel,
-            "pin": self.pin,
-            "expiry_hours": int(self.expiry_hours),
-            "renewable": self.renewable,
-            "responsible": self.env.user,
-        }
-
-    def _done_action(self, threads):
-        message = self.env._("Sent securely to %(count)s contacts.", count=len(threads))
-        links = []
-        if len(threads) == 1:
-            message = self.env._("Sent securely to %s.")
-            url = f"/odoo/action-secure_messaging.secure_thread_action/{threads.id}"
-            links = [{"label": threads.partner_id.display_name, "url": url}]
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": message,
-                "links": links,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
+        if not dispatch.sealed_body:
+            compose._onchange_template_id()
+            compose._onchange_sms_template_id()
+        compose.attachment_ids = self.env["ir.attachment"].create(
+            [
+                {"name": name, "raw": data, "res_model": self._name}
+                for name, data in dispatch.attachment_ids._secure_files()
+            ]
+        )
+        return compose
 
     @api.autovacuum
     def _gc_uploads(self):

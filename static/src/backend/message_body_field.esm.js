@@ -1,7 +1,12 @@
 import {HtmlField, htmlField} from "@html_editor/fields/html_field";
+import {Dropdown} from "@web/core/dropdown/dropdown";
+import {DropdownItem} from "@web/core/dropdown/dropdown_item";
+import {DynamicPlaceholderPlugin} from "@html_editor/others/dynamic_placeholder_plugin";
+import {QWebPlugin} from "@html_editor/others/qweb_plugin";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {useService} from "@web/core/utils/hooks";
+import {useState} from "@odoo/owl";
 
 import {SECURE_PLUGINS} from "./editor_plugins.esm";
 
@@ -23,15 +28,52 @@ export function filesAsAttachments(notification) {
 
 /** Rich text that stays text: no pictures, media, embedded things or assistants. */
 export class MessageBodyField extends HtmlField {
+    static template = "secure_messaging.MessageBodyField";
+    static components = {...HtmlField.components, Dropdown, DropdownItem};
+    static props = {
+        ...HtmlField.props,
+        cannedResponses: {type: Boolean, optional: true},
+    };
+
     setup() {
         super.setup();
         this.notification = useService("notification");
+        this.canned = useState({responses: []});
+    }
+
+    async loadCannedResponses() {
+        const {resModel} = this.props.record;
+        this.canned.responses = await this.ormService.call(
+            resModel,
+            "canned_responses",
+            []
+        );
+    }
+
+    insertCannedResponse(response) {
+        const fragment = document.createDocumentFragment();
+        response.substitution.split("\n").forEach((line, index) => {
+            if (index) {
+                fragment.append(document.createElement("br"));
+            }
+            fragment.append(line);
+        });
+        this.editor.shared.selection.focusEditable();
+        this.editor.shared.dom.insert(fragment);
+        this.editor.shared.history.addStep();
+    }
+
+    insertField() {
+        this.editor.shared.selection.focusEditable();
+        this.editor.shared.userCommand.getCommand("openDynamicPlaceholder").run();
     }
 
     getConfig() {
         return {
             ...super.getConfig(),
-            Plugins: SECURE_PLUGINS,
+            Plugins: this.props.dynamicPlaceholder
+                ? [...SECURE_PLUGINS, DynamicPlaceholderPlugin, QWebPlugin]
+                : SECURE_PLUGINS,
             allowFile: false,
             dropImageAsAttachment: false,
             resources: filesAsAttachments(this.notification),
@@ -47,6 +89,7 @@ registry.category("fields").add("secure_message_body", {
         return {
             ...htmlField.extractProps(params, dynamicInfo),
             embeddedComponents: false,
+            cannedResponses: Boolean(params.options.canned_responses),
             isCollaborative: false,
             migrateHTML: false,
         };

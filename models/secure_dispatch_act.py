@@ -1,0 +1,105 @@
+"""What people do with a send: the Outbox's buttons."""
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+PIN_KEPT = timedelta(days=30)
+"""How long a send that failed for some keeps its PIN, so that it can be tried again."""
+
+
+class SecureDispatchAct(models.Model):
+    _inherit = "secure.dispatch"
+
+    def _claim(self, *states):
+        """This send, locked, for somebody who may see it: its author, its responsible,
+        a manager.
+
+        :param states: those in which the action makes sense
+        :return: the same, as superuser
+        :raise UserError: when it has got further meanwhile
+        """
+        self.ensure_one()
+        self.check_access("read")
+        # sudo: nobody has write access; who may act was checked just now
+        claimed = self.sudo()
+        claimed._lock()
+        if claimed.state not in states:
+            raise UserError(
+                self.env._(
+                    "This is too late for %(name)s: it is “%(state)s” by now.",
+                    name=claimed.name,
+                    state=claimed._state_label(),
+                )
+            )
+        return claimed
+
+    def _state_label(self):
+        selection = self._fields["state"]._description_selection(self.env)
+        return dict(selection)[self.state]
+
+    def action_send_now(self):
+        """Do not wait for the time that was set."""
+        claimed = self._claim("scheduled")
+        claimed.scheduled_at = fields.Datetime.now()
+        claimed._start()
+
+    def action_change(self):
+        """Open the form it was written in, with what was written."""
+        claimed = self._claim("scheduled")
+        compose = self.env["secure.compose"]._for_dispatch(claimed)
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "secure_messaging.secure_compose_action"
+        )
+        name = self.env._("Change %(name)s", name=claimed.name)
+        return {**action, "name": name, "res_id": compose.id}
+
+    def action_cancel(self):
+        """Send to nobody more."""
+        claimed = self._claim("scheduled", "running", "held")
+        waiting = claimed.line_ids.filtered(lambda line: line.state == "waiting")
+        waiting.state = "cancelled"
+        claimed.activity_ids.filtered("automated").unlink()
+        claimed.state = "cancelled"
+        claimed._forget_pin()
+
+    def action_release(self):
+        """Send what waits since its author has left: in one's own name."""
+        claimed = self._claim("held")
+        own = self.env.user
+        claimed.activity_ids.filtered("automated").unlink()
+        claimed.write({"user_id": own.id, "responsible_id": own.id})
+        claimed._start()
+
+    def action_retry(self):
+        """Send again to those who were not sent to; nobody gets anything twice."""
+        claimed = self._claim("failed")
+        if not claimed.can_retry:
+            raise UserError(
+                self.env._("What was to be said is not kept. Please send it again.")
+            )
+        failed = claimed.line_ids.filtered(lambda line: line.state == "failed")
+        failed.write({"state": "waiting", "reason": False})
+        claimed.activity_ids.filtered("automated").unlink()
+        claimed._start()
+
+    def _forget_pin(self):
+        """A PIN is kept for as long as somebody may still be sent to with it."""
+        self.filtered("has_pin").sealed_pin = False
+
+    @api.autovacuum
+    def _gc_pins(self):
+        """Let go of the PINs of what nobody has tried again."""
+        limit = fields.Datetime.now() - PIN_KEPT
+        # sudo: upkeep
+        old = self.sudo().search(
+            [
+                ("state", "=", "failed"),
+                ("has_pin", "=", True),
+                ("can_retry", "=", True),
+                ("date", "<", limit),
+            ]
+        )
+        old._forget_pin()
+        old.can_retry = False

@@ -1,0 +1,231 @@
+"""Whom a new message goes to, and what its writer is told before it does."""
+
+import json
+from collections import Counter
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import email_normalize
+
+from ..models.secure_draft import OUTBOUND
+from ..models.secure_thread import PIN_RULES
+
+LOOKED_AT = 200
+"""Recipients whose problems are told before sending; for more it would not be cheap."""
+PROBLEMS_TOLD = 8
+DOCUMENTS_NAMED = 3
+
+
+class SecureComposeRecipients(models.TransientModel):
+    _inherit = "secure.compose"
+
+    recipient_count = fields.Integer("Recipients", compute="_compute_recipients")
+    documents_text = fields.Char("About", compute="_compute_documents_text")
+    problem = fields.Char(compute="_compute_recipients")
+    pin_summary = fields.Char("Will Ask For", compute="_compute_recipients")
+
+    # -- who ---------------------------------------------------------------------
+
+    def _recipients(self, limit=None):
+        """Who gets it, among what the writer may see.
+
+        :return: (list of rows for ``secure.dispatch._plan``, ``res.users`` among them,
+            who take part inside)
+        """
+        nobody = self.env["res.users"]
+        if self.kind == "documents":
+            return self._document_rows(limit), nobody
+        if self.kind == "filter":
+            dispatches = self.env["secure.dispatch"]
+            partners = dispatches._matching_partners(
+                self.partner_filter, self.company_id, limit
+            )
+            return [{"partner": partner} for partner in partners], nobody
+        chosen = self.partner_ids._origin._filtered_access("read")
+        contacts, colleagues = self.env["secure.road"]._split(chosen)
+        return [{"partner": contact} for contact in contacts[:limit]], colleagues
+
+    def _document_rows(self, limit=None):
+        """A row for each contact of each document, and one for a document without."""
+        documents = self._documents()[:limit]
+        found = self.env["secure.road"]._recipients_of(documents)
+        nobody = self.env["res.partner"]
+        return [
+            {"res_id": document.id, "partner": partner}
+            for document in documents
+            for partner in found[document.id] or [nobody]
+        ]
+
+    def _documents(self):
+        """The documents it is about that the writer may see."""
+        if self.res_model not in self.env or self.res_model.startswith("secure."):
+            raise UserError(self.env._("There are no documents to write about."))
+        try:
+            ids = [int(id_) for id_ in json.loads(self.res_ids or "[]")]
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                self.env._("There are no documents to write about.")
+            ) from error
+        return self.env[self.res_model].browse(ids).exists()._filtered_access("read")
+
+    def _count_recipients(self, rows):
+        if self.kind == "filter" and len(rows) >= LOOKED_AT:
+            domain = self.env["secure.dispatch"]._filter_domain(
+                self.partner_filter, self.company_id
+            )
+            return self.env["res.partner"].search_count(domain)
+        if self.kind == "documents" and len(rows) >= LOOKED_AT:
+            return len(self._documents())
+        if self.kind == "contacts":
+            return len(self._recipients()[0])
+        return sum(bool(row["partner"]) for row in rows)
+
+    @api.depends("res_model", "res_ids", "kind")
+    def _compute_documents_text(self):
+        for compose in self:
+            compose.documents_text = False
+            if compose.kind == "documents":
+                documents = compose._documents()
+                names = documents[:DOCUMENTS_NAMED].mapped("display_name")
+                if len(documents) > DOCUMENTS_NAMED:
+                    more = len(documents) - DOCUMENTS_NAMED
+                    names.append(self.env._("%(count)s more", count=more))
+                compose.documents_text = ", ".join(names)
+
+    @api.model
+    def add_recipient(self, text, company_id=False):
+        """Find the contact behind an address or number, or make it: before anything is
+        sent, so that it is seen who it is.
+
+        :return: dict with ``id`` and ``made``; or with ``problem``
+        """
+        self.check_access("create")
+        road = self.env["secure.road"]
+        last = self.env["res.partner"].sudo().search([], order="id desc", limit=1).id
+        if email_normalize(text) or "@" in (text or ""):
+            contacts, problems = road._find_contacts([text])
+        else:
+            contacts, problems = road._find_or_make_number(text)
+        if problems:
+            return {"problem": "\n".join(problems.values())}
+        if not contacts:
+            return {"problem": self.env._("Please type an address or a number.")}
+        [contact] = list(contacts.values())[:1]
+        return {"id": contact.id, "made": contact.id > last}
+
+    # -- what the writer is told ---------------------------------------------------
+
+    @api.depends(
+        "partner_ids",
+        "partner_filter",
+        "kind",
+        "res_model",
+        "res_ids",
+        "channel",
+        "company_id",
+        "pin",
+        "attachment_ids",
+    )
+    def _compute_recipients(self):
+        """How many, what will stop the send, and what it will ask for: told before
+        anything is typed."""
+        for compose in self:
+            compose.recipient_count = 0
+            compose.pin_summary = False
+            try:
+                rows, _colleagues = compose._recipients(LOOKED_AT)
+                compose.recipient_count = compose._count_recipients(rows)
+                compose.problem = compose._find_problem(rows)
+            except UserError as refusal:
+                compose.problem = str(refusal)
+
+    def _find_problem(self, rows):
+        stopped = self._stopped()
+        if stopped:
+            return stopped
+        problems = [*self._recipient_problems(rows), self._files_problem()]
+        found = list(dict.fromkeys(filter(None, problems)))
+        if len(found) > PROBLEMS_TOLD:
+            more = len(found) - PROBLEMS_TOLD
+            text = self.env._("… and %(count)s more problems.", count=more)
+            found[PROBLEMS_TOLD:] = [text]
+        return "\n".join(found)
+
+    def _stopped(self):
+        """Why nothing can be sent at all, as text."""
+        if not self.company_id.secure_messaging_enabled:
+            return self.env._(
+                "Secure messaging is switched off for %(company)s. An administrator "
+                "can switch it on in the settings.",
+                company=self.company_id.display_name,
+            )
+        return self.env["secure.keyring"]._status()["problem"]
+
+    def _recipient_problems(self, rows):
+        model, road = self.env["secure.draft"], self.env["secure.road"]
+        known = [row for row in rows if row["partner"]]
+        drafts = road._drafts(
+            [
+                {
+                    "partner": row["partner"],
+                    "company": self.company_id,
+                    "channel": self.channel,
+                    "pin": self.pin,
+                    "record": self._documents().browse(row["res_id"])
+                    if "res_id" in row
+                    else None,
+                }
+                for row in known
+            ]
+        )
+        for draft in drafts:
+            # sudo: what the writer will be told anyway when sending is refused
+            draft.update(
+                partner=draft["partner"].sudo(), company=draft["company"].sudo()
+            )
+        model._note_pin_rules(drafts)
+        self.pin_summary = self._pin_summary(drafts)
+        problems = [model._recipient_problem(draft) for draft in drafts]
+        without = len(rows) - len(known)
+        if without:
+            text = self.env._("%(count)s documents have no contact.", count=without)
+            problems.append(text)
+        return [*problems, *self._blacklist_problems(known)]
+
+    def _blacklist_problems(self, rows):
+        if len(rows) < 2:
+            return []
+        partners = self.env["res.partner"].union(*(row["partner"] for row in rows))
+        dispatches = self.env["secure.dispatch"]
+        listed = dispatches._blacklisted_partners(partners, self.channel)
+        return [
+            self.env._("%(contact)s is on the blacklist.", contact=one.display_name)
+            for one in listed
+        ]
+
+    @api.model
+    def _pin_summary(self, drafts):
+        """Which PIN will be asked for, and from how many."""
+        labels = dict(self._pin_rule_labels())
+        counts = Counter(draft["pin_rule"] for draft in drafts)
+        counts.pop(None, None)
+        return ", ".join(
+            f"{labels[rule]} ({counts[rule]})" if len(counts) > 1 else labels[rule]
+            for rule, _label in PIN_RULES
+            if rule in counts
+        )
+
+    @api.model
+    def _pin_rule_labels(self):
+        field = self.env["secure.thread"]._fields["pin_rule"]
+        return field._description_selection(self.env)
+
+    def _files_problem(self):
+        model = self.env["secure.draft"]
+        draft = {
+            "attachment_ids": self.attachment_ids._origin.ids,
+            "attachments": [],
+            "direction": OUTBOUND,
+        }
+        model._note_sizes([draft])
+        return model._files_problem(draft)
