@@ -159,10 +159,12 @@ class CalendarAttendee(models.Model):
 
     def _secure_ics(self, data):
         """The calendar file as far as this attendee may know what it says. Odoo lists
-        all attendees in it, and describes the first contact of an appointment."""
-        road = self.env["secure.road"]
-        contacts, _colleagues = road._split(self.event_id.attendee_ids.partner_id)
-        others = contacts.sudo() - self.partner_id
+        all attendees in it, and describes the first of them. Whose appointment it is
+        stands in it anyway."""
+        # sudo: facts that are left out
+        event = self.event_id.sudo()
+        known = self.partner_id.sudo() | event.partner_id
+        others = event.attendee_ids.partner_id - known
         facts = [
             text
             for partner in others

@@ -6,7 +6,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from ..tools import ics, own_code
 from .common import CANARY, CANARY_FILE, CANARY_FILE_NAME, CANARY_SUBJECT
@@ -128,9 +128,10 @@ class TestInvitation(AppointmentCase):
         self.assertIn("Clara Client", self.event.message_ids[0].body)
 
     def test_calendar_file_names_nobody_else(self):
+        self.assertIn("Contact Details", self.event.description, "So does Odoo")
+        self.event.description = "<p>Organiser and Clara Client</p>"
         with self.gateways():
             self.notify()
-        self.assertIn("clara@", self.event.description, "As Odoo describes it")
         for thread in self.threads():
             [(_name, data)] = self.files(thread)
             text = data.decode().replace("\r\n ", "")
@@ -573,6 +574,24 @@ class TestWriting(AppointmentCase):
         event = self.appointment(self.colleague.partner_id)
         with self.assertRaises(UserError):
             event.with_user(self.sender).action_secure_compose()
+
+    def test_compose_form(self):
+        """From the button to what each contact reads."""
+        events = self.two()
+        self.attendee(self.organiser.partner_id).state = "declined"
+        action = events.with_user(self.sender).action_secure_compose()
+        composes = self.env["secure.compose"].with_user(self.sender)
+        with Form(composes.with_context(**action["context"])) as form:
+            form.subject = CANARY_SUBJECT
+            form.body = f"<p>{CANARY} about <t t-out='object.name'/></p>"
+        with self.scan():
+            form.record.action_send()
+            self.assertSent(self.both)
+        about = {t.partner_id: self.clear(t) for t in self.threads()}
+        self.assertIn("Monday", about[self.contact])
+        self.assertNotIn("Tuesday", about[self.contact])
+        self.assertIn("Tuesday", about[self.other_contact])
+        self.assertEqual(set(self.threads().mapped("res_id")), set(events.ids))
 
     def test_private(self):
         event = self.appointment(self.contact, privacy="private")
