@@ -61,6 +61,13 @@ class TestEmailMailings(MailingCase):
             self.launch(self.mailing())
             self.assertSent(self.both)
 
+    def test_composer_that_says_otherwise(self):
+        composer = self.composer_of(self.mailing())
+        composer.secure_send = False
+        with self.scan():
+            composer._action_send_mail()
+            self.assertSent(self.both)
+
     def test_sent_by_hand(self):
         """By somebody who may not add contacts: unknown addresses are refused."""
         mailing, _targets = self.list_mailing(
