@@ -99,6 +99,8 @@ class TestEmailMailings(MailingCase):
             self.launch(mailing)
             [mail] = self._mails
         self.assertIn("Unsubscribe", mail["body"])
+        self.assertIn("/confirm_unsubscribe?", mail["body_alternative"])
+        self.assertNotIn("/unsubscribe_from_list", mail["body_alternative"])
         urls = re.findall(
             r"http[^\s\"<>]*/mailing/[^\s\"<>]*", mail["body"].replace("&amp;", "&")
         )
