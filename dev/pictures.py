@@ -156,7 +156,7 @@ class Pictures:
             page.fill(f".o_field_widget[name={field}] input", "Results of the checks")
             page.click(".o_field_widget[name=secure_send] input")
             page.wait_for_selector("[name=secure_send_details] .badge")
-            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(3000)
             self.take(page, name)
 
     def closed(self, browser):

@@ -99,13 +99,6 @@ class ResConfigSettings(models.TransientModel):
         for settings in self:
             settings.secure_mailings_unguarded = unguarded
 
-    def _secure_marked(self):
-        """What is marked to be sent securely, and waits.
-
-        :return: list of (label as str, recordset)
-        """
-        return []
-
     def set_values(self):
         """Nothing is switched on that could not send: fail closed from the start."""
         result = super().set_values()

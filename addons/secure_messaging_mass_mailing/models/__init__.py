@@ -4,7 +4,7 @@ from . import (
     mailing_mailing,
     mailing_mailing_send,
     mailing_trace,
-    res_config_settings,
+    res_company,
     secure_dispatch,
     secure_link,
     secure_notification,

@@ -12,9 +12,8 @@ class MailingMailingSend(models.Model):
     # -- what Odoo's composers are told ------------------------------------------
 
     def _get_mass_mailing_context(self):
-        """Secure or standard as the mailing says, whatever the company's default is."""
+        """Links of the content stay in the content."""
         context = super()._get_mass_mailing_context()
-        context["default_secure_send"] = self.secure_send
         if self.secure_send:
             context.pop("post_convert_links", None)
         return context

@@ -61,6 +61,13 @@ class TestEmailMailings(MailingCase):
             self.launch(self.mailing())
             self.assertSent(self.both)
 
+    def test_composer_that_says_otherwise(self):
+        composer = self.composer_of(self.mailing())
+        composer.secure_send = False
+        with self.scan():
+            composer._action_send_mail()
+            self.assertSent(self.both)
+
     def test_sent_by_hand(self):
         """By somebody who may not add contacts: unknown addresses are refused."""
         mailing, _targets = self.list_mailing(
@@ -92,6 +99,8 @@ class TestEmailMailings(MailingCase):
             self.launch(mailing)
             [mail] = self._mails
         self.assertIn("Unsubscribe", mail["body"])
+        self.assertIn("/confirm_unsubscribe?", mail["body_alternative"])
+        self.assertNotIn("/unsubscribe_from_list", mail["body_alternative"])
         urls = re.findall(
             r"http[^\s\"<>]*/mailing/[^\s\"<>]*", mail["body"].replace("&amp;", "&")
         )

@@ -56,5 +56,6 @@ class TestMailingSettings(MailingCase):
     def test_marked_mailings_are_named(self):
         waiting = self.mailing()
         self.mailing(secure_send=False)
-        marked = dict(self.settings()._secure_marked())
-        self.assertEqual(list(marked.values()), [waiting.sudo()])
+        marked = {kind: names for kind, names, _count in self.company._secure_marked()}
+        self.assertEqual(marked["Mailings"], [waiting.display_name])
+        self.assertIn("Mailings (1)", self.company._secure_marked_text())

@@ -67,6 +67,14 @@ class TestSmsMailings(MailingCase):
             self.assertIn("CANARYbody7351", self.left_text())
         self.assertFalse(self.threads())
 
+    def test_composer_that_says_otherwise(self):
+        mailing = self.sms_mailing().sudo()
+        values = mailing._send_sms_get_composer_values(self.both.ids)
+        composer = self.env["sms.composer"].create({**values, "secure_send": False})
+        with self.scan():
+            composer._action_send_sms()
+            self.assertSent(self.both, channel="sms")
+
     def test_follows_a_secure_template(self):
         mailing = self.env["mailing.mailing"].create(
             {

@@ -3,16 +3,16 @@
 from lxml import html
 from markupsafe import Markup
 
-from odoo import models
+from odoo import api, models
 from odoo.tools.mail import email_normalize, formataddr
 
 from odoo.addons.secure_messaging.tools import content
 
+from ..models.mail_mail import UNSUBSCRIBE_PATH
 from ..models.mailing_trace import REFUSED
 
-UNSUBSCRIBE_PATH = "/unsubscribe_from_list"
 WEB_VERSION_PATH = "/view"
-"""What Odoo's designs have in the place of addresses, until a mail leaves."""
+"""What Odoo's designs have in the place of the web version's address."""
 UNSUBSCRIBE = Markup(
     '<p style="max-width: 560px; margin: 0 auto; padding: 0 16px; font-family: '
     'sans-serif; font-size: 13px;"><a href="%s" style="color: #52606d;">%s</a></p>'
@@ -21,6 +21,23 @@ UNSUBSCRIBE = Markup(
 
 class MailComposeMessage(models.TransientModel):
     _inherit = "mail.compose.message"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """A mailing is secure or standard as it says, whatever the company's default
+        is. Said here, as a context could not make it standard."""
+        ids = {vals.get("mass_mailing_id") for vals in vals_list} - {None, False}
+        # sudo: only which mailings are secure
+        mailings = self.env["mailing.mailing"].sudo().browse(ids)
+        secure = {mailing.id: mailing.secure_send for mailing in mailings}
+        return super().create(
+            [
+                {"secure_send": secure[vals["mass_mailing_id"]], **vals}
+                if vals.get("mass_mailing_id")
+                else vals
+                for vals in vals_list
+            ]
+        )
 
     def _is_secure_mailing(self):
         return bool(self.secure_send and self._is_mass_mailing())
