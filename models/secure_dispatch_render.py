@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from odoo import api, models
 
-from ..tools import log_filter
+from ..tools import log_filter, own_code
 
 TEMPLATE_CHOOSES = ("template", "calendar")
 """Where the template says who gets it; elsewhere the sender did, and the template gives
@@ -199,7 +199,8 @@ class SecureDispatchRender(models.Model):
             bodies = template._render_field("body", ids, compute_lang=True)
         else:
             template = dispatch.template_id.with_env(self.env)
-            generated = template._generate_template(ids, TEMPLATE_TEXTS)
+            rendering = template.with_context(**own_code.RENDERING)
+            generated = rendering._generate_template(ids, TEMPLATE_TEXTS)
             subjects = {id_: generated[id_].get("subject") for id_ in ids}
             bodies = {id_: Markup(generated[id_].get("body_html") or "") for id_ in ids}
         return {

@@ -313,7 +313,7 @@ class TestTwoCrons(DispatchCase):
             env["res.partner"].browse(self.ids[0]).unlink()
 
     @staticmethod
-    def deliver(_dispatch, lines):
+    def deliver(_dispatch, lines, _leave):
         lines.write({"state": "sent"})
 
     def worker(self, cr):
