@@ -79,8 +79,13 @@ def by_sms(way, ids):
     env["sms.composer"].create(dict(
         res_model="res.partner", res_ids=repr(ids), composition_mode="mass",
         body=params["subject"] + ": your results are in.",
-        secure_send=way == "secure", mass_keep_log=True, mass_force_send=True,
+        secure_send=way == "secure", mass_keep_log=True, mass_force_send=False,
     )).action_send_sms()
+    env.cr.commit()
+    queue = env["sms.sms"].sudo()
+    while queue.search_count([("state", "=", "outgoing")]):
+        queue._process_queue()
+        env.cr.commit()
 
 
 result = {}

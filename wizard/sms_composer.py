@@ -93,6 +93,8 @@ class SmsComposer(models.TransientModel):
         if not self.secure_send:
             return super()._action_send_sms_mass(records=records)
         records = records if records is not None else self._get_records()
+        # By the queue, after the commit: who gets a link must find something there
+        self.mass_force_send = False
         dispatch = self._secure_begin()
         ids = []
         for chunk in split_every(CHUNK, records.ids):
