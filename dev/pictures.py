@@ -28,6 +28,7 @@ staff.name = "Dr. Ines Peeters"
 env.company.name = "Practice Peeters"
 env["res.partner"].create(dict(name="Otto Maes", email="otto@client.example"))
 env["secure.pin"]._set(contact, "{pin}")
+env["secure.pin"]._set(env.company, "{pin}")
 threads = env["secure.thread"].with_user(staff)
 threads._send([dict(
     partner=contact, company=env.company, subject="Your laboratory results",
@@ -182,13 +183,9 @@ class Pictures:
         page.goto(f"{self.stage.base_url}/odoo/secure-outbox/{self.sends['failed']}")
         page.wait_for_selector(".o_form_view .o_field_widget[name=line_ids]")
         self.take(page, "outbox-failed-phone", whole=True)
-        page.goto(f"{self.stage.base_url}/odoo/secure-outbox/{self.sends['scheduled']}")
-        page.wait_for_selector(".o_form_view .o_field_widget[name=line_ids]")
-        page.locator(
-            ".o_statusbar_buttons button, .o_cp_action_menus button"
-        ).first.click()
-        page.locator("button[name=action_change]:visible").first.click()
-        page.wait_for_selector(".modal .o_field_widget[name=partner_ids]")
+        page.goto(f"{self.stage.base_url}/odoo/secure-outbox")
+        page.get_by_role("button", name="New Message").first.click()
+        page.wait_for_selector(".modal .o_field_widget[name=partner_ids] input")
         self.take(page, "compose-phone")
 
     def outbox(self, page):
