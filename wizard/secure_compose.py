@@ -33,12 +33,9 @@ class SecureCompose(models.TransientModel):
         "res.company", required=True, default=lambda self: self.env.company
     )
     kind = fields.Selection(
-        KINDS,
-        "Recipients",
-        required=True,
-        default="contacts",
-        help="Of no importance to what is about documents.",
+        KINDS, "Recipients", required=True, default="contacts"
     )
+    """Of no importance to what is about documents."""
     partner_ids = fields.Many2many(
         "res.partner", string="To", context={"active_test": False}
     )
