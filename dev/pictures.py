@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+from pictures_outbox import OutboxPictures
 from pictures_switch import SwitchPictures
 from PIL import Image
 from road import PIN, SET_UP, STAFF, log_in, open_link, token_in
@@ -26,9 +27,7 @@ contact.name = "Clara Janssens"
 staff = env["res.users"].browse({staff})
 staff.name = "Dr. Ines Peeters"
 env.company.name = "Practice Peeters"
-env["res.partner"].create(dict(name="Otto Maes", email="otto@client.example"))
 env["secure.pin"]._set(contact, "{pin}")
-env["secure.pin"]._set(env.company, "{pin}")
 threads = env["secure.thread"].with_user(staff)
 threads._send([dict(
     partner=contact, company=env.company, subject="Your laboratory results",
@@ -59,30 +58,6 @@ for event in events[:2]:
 result = dict(event=events[1].id, alarm=alarm.id)
 """
 
-OUTBOX = """
-from datetime import datetime, timedelta
-people = env["res.partner"].create([dict(
-    name=name, email=email) for name, email in (
-    ("Ada Peters", "ada@client.example"), ("Ben Maes", "ben@client.example"),
-    ("Carla Wouters", False), ("Dirk De Smet", "dirk@client.example"))])
-many = env["res.partner"].create([dict(
-    name=f"Patient {{n}}", email=f"p{{n}}@client.example") for n in range(60)])
-sends = env["secure.dispatch"].with_user({staff})
-values = dict(origin="compose", channel="email", company_id=env.company.id,
-    subject="Your annual check-up",
-    body="<p>Dear <t t-out='object.name'/>,</p><p>your check-up is due.</p>")
-failed = sends._plan(values, [dict(partner=one) for one in people])
-failed._start()
-running = sends._plan(dict(values, subject="New opening hours"),
-    [dict(partner=one) for one in many])
-running._run_chunk(25)
-tomorrow = datetime.now().replace(microsecond=0) + timedelta(days=1)
-later = sends._plan(dict(values, subject="Before your operation", pin="{pin}",
-    files=[("instructions.pdf", b"%PDF-1.4 x")]),
-    [dict(partner=one) for one in people], tomorrow)
-result = dict(failed=failed.id, running=running.id, scheduled=later.id)
-"""
-
 
 class Pictures:
     """Takes and keeps them."""
@@ -90,11 +65,10 @@ class Pictures:
     def __init__(self, stage):
         """Send one message, whose link the screens show."""
         self.stage = stage
-        self.sends = {}
         self.folder = stage.checkout / "docs" / "pictures"
         self.folder.mkdir(parents=True, exist_ok=True)
         people = stage.odoo(SET_UP)
-        self.contact = people["contact"]
+        self.contact, self.people = people["contact"], people
         stage.odoo(PREPARE.format(body=BODY, pin=PIN, **people))
         [mail] = stage.wait_for("the email", self.mails_to_contact)
         self.about = stage.odoo(APPOINTMENTS.format(**people))
@@ -123,6 +97,11 @@ class Pictures:
             self.mailings(browser.new_context(viewport=DESK).new_page())
             switch = SwitchPictures(self, self.contact)
             switch.all(browser.new_context(viewport=DESK).new_page())
+            outbox = OutboxPictures(self, self.people)
+            outbox.all(
+                browser.new_context(viewport=DESK).new_page(),
+                browser.new_context(viewport=PHONE).new_page(),
+            )
             self.closed(browser)
 
     def client(self, page):
@@ -150,54 +129,7 @@ class Pictures:
         page.fill(".modal .o_field_widget[name=partner_ids] input", "Clara")
         page.click(".o-autocomplete--dropdown-item >> text=Clara Janssens")
         page.fill(".modal .o_field_widget[name=subject] input", "Your next appointment")
-        page.fill(".modal .o_field_widget[name=partner_ids] input", "Otto")
-        page.locator(".o-autocomplete--dropdown-item").first.click()
-        page.click(".modal .odoo-editor-editable")
-        page.keyboard.type("Dear patient, please bring your referral.")
         self.take(page, "compose")
-        page.click(".modal footer button[name=action_preview]:visible")
-        page.wait_for_selector(".modal iframe.o_secure_preview:visible")
-        self.take(page, "compose-preview")
-        page.click(".modal footer button[name=action_confirm]:visible")
-        page.wait_for_selector(".modal [name=confirm]:visible")
-        self.take(page, "compose-confirm")
-        page.click(".modal footer button[name=action_send]:visible")
-        page.wait_for_selector(".o_notification")
-        self.take(page, "compose-sent")
-        self.outbox(page)
-
-    def log_in(self, page):
-        """As the member of staff."""
-        page.goto(f"{self.stage.base_url}/web/login")
-        page.fill("input[name=login]", STAFF)
-        page.fill("input[name=password]", STAFF)
-        page.click("button[type=submit]")
-        page.wait_for_selector(".o_web_client")
-
-    def phone(self, page):
-        """The Outbox and the compose form on a phone."""
-        self.log_in(page)
-        page.goto(f"{self.stage.base_url}/odoo/secure-outbox")
-        page.wait_for_selector(".o_kanban_record:not(.o_kanban_ghost)")
-        self.take(page, "outbox-phone")
-        page.goto(f"{self.stage.base_url}/odoo/secure-outbox/{self.sends['failed']}")
-        page.wait_for_selector(".o_form_view .o_field_widget[name=line_ids]")
-        self.take(page, "outbox-failed-phone", whole=True)
-        page.goto(f"{self.stage.base_url}/odoo/secure-outbox")
-        page.get_by_role("button", name="New Message").first.click()
-        page.wait_for_selector(".modal .o_field_widget[name=partner_ids] input")
-        self.take(page, "compose-phone")
-
-    def outbox(self, page):
-        """The list of sends, one that runs and one that failed for some."""
-        self.sends = self.stage.odoo(OUTBOX.format(pin=PIN, **self.people))
-        page.goto(f"{self.stage.base_url}/odoo/secure-outbox")
-        page.wait_for_selector("text=New opening hours")
-        self.take(page, "outbox")
-        for name, id_ in self.sends.items():
-            page.goto(f"{self.stage.base_url}/odoo/secure-outbox/{id_}")
-            page.wait_for_selector(".o_form_view .o_field_widget[name=line_ids]")
-            self.take(page, f"outbox-{name}")
 
     def appointments(self, page):
         """Appointments with their numbers, one of them, and a reminder's form."""

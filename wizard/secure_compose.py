@@ -32,9 +32,7 @@ class SecureCompose(models.TransientModel):
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
     )
-    kind = fields.Selection(
-        KINDS, "Recipients", required=True, default="contacts"
-    )
+    kind = fields.Selection(KINDS, "Recipients", required=True, default="contacts")
     """Of no importance to what is about documents."""
     partner_ids = fields.Many2many(
         "res.partner", string="To", context={"active_test": False}
