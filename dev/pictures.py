@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+from pictures_outbox import OutboxPictures
 from pictures_switch import SwitchPictures
 from PIL import Image
 from road import PIN, SET_UP, STAFF, log_in, open_link, token_in
@@ -67,7 +68,7 @@ class Pictures:
         self.folder = stage.checkout / "docs" / "pictures"
         self.folder.mkdir(parents=True, exist_ok=True)
         people = stage.odoo(SET_UP)
-        self.contact = people["contact"]
+        self.contact, self.people = people["contact"], people
         stage.odoo(PREPARE.format(body=BODY, pin=PIN, **people))
         [mail] = stage.wait_for("the email", self.mails_to_contact)
         self.about = stage.odoo(APPOINTMENTS.format(**people))
@@ -96,6 +97,11 @@ class Pictures:
             self.mailings(browser.new_context(viewport=DESK).new_page())
             switch = SwitchPictures(self, self.contact)
             switch.all(browser.new_context(viewport=DESK).new_page())
+            outbox = OutboxPictures(self, self.people)
+            outbox.all(
+                browser.new_context(viewport=DESK).new_page(),
+                browser.new_context(viewport=PHONE).new_page(),
+            )
             self.closed(browser)
 
     def client(self, page):

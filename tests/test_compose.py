@@ -141,7 +141,6 @@ class TestRecipients(ComposeCase):
             "body": f"<p>{CANARY} <t t-out='object.name'/></p>",
         }
         form = self.form(**values)
-        self.assertEqual(form.kind, "documents")
         self.assertIn(portal.name, form.documents_text)
         self.assertIn("1 documents have no contact", form.problem)
         with self.scan():

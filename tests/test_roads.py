@@ -252,6 +252,14 @@ class TestPost(RoadCase):
             )
             self.assertSent(self.contact, channel="sms")
 
+    def test_sms_by_template(self):
+        """What Odoo's applications send of their own accord."""
+        with self.gateways():
+            self.contact.with_user(self.sender).sudo()._message_sms_with_template(
+                template=self.sms_template, partner_ids=self.contact.ids
+            )
+            self.assertSent(self.contact, text="Dear Clara Client", channel="sms")
+
     def test_sms_to_another_number(self):
         with self.gateways(), self.assertRaises(UserError):
             self.contact.with_user(self.sender)._message_sms(

@@ -13,7 +13,6 @@ UPLOADS_KEPT = timedelta(days=1)
 KINDS = [
     ("contacts", "Contacts"),
     ("filter", "All contacts that match a filter"),
-    ("documents", "Contacts of documents"),
 ]
 STEPS = [("write", "Write"), ("preview", "Preview"), ("confirm", "Confirm")]
 
@@ -33,15 +32,8 @@ class SecureCompose(models.TransientModel):
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
     )
-    kind = fields.Selection(
-        KINDS,
-        "Recipients",
-        required=True,
-        compute="_compute_kind",
-        store=True,
-        precompute=True,
-        readonly=False,
-    )
+    kind = fields.Selection(KINDS, "Recipients", required=True, default="contacts")
+    """Of no importance to what is about documents."""
     partner_ids = fields.Many2many(
         "res.partner", string="To", context={"active_test": False}
     )
@@ -116,18 +108,9 @@ class SecureCompose(models.TransientModel):
     # -- the form ----------------------------------------------------------------
 
     @api.depends("res_model")
-    def _compute_kind(self):
-        for compose in self:
-            if compose.res_model:
-                compose.kind = "documents"
-            elif not compose.kind or compose.kind == "documents":
-                compose.kind = "contacts"
-
-    @api.depends("kind", "res_model")
     def _compute_render_model(self):
         for compose in self:
-            about = compose.kind == "documents" and compose.res_model
-            compose.render_model = about or "res.partner"
+            compose.render_model = compose.res_model or "res.partner"
 
     @api.depends("dispatch_id")
     def _compute_has_kept_pin(self):

@@ -87,7 +87,7 @@ class SecureComposePreview(models.TransientModel):
             {
                 "origin": "compose",
                 "channel": self.channel,
-                "res_model": self.kind == "documents" and self.res_model,
+                "res_model": self.res_model,
                 "template_id": self.template_id.id,
                 "sms_template_id": self.sms_template_id.id,
                 "is_final": self.is_final,

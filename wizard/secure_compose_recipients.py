@@ -33,7 +33,7 @@ class SecureComposeRecipients(models.TransientModel):
             who take part inside)
         """
         nobody = self.env["res.users"]
-        if self.kind == "documents":
+        if self.res_model:
             return self._document_rows(limit), nobody
         if self.kind == "filter":
             dispatches = self.env["secure.dispatch"]
@@ -69,22 +69,22 @@ class SecureComposeRecipients(models.TransientModel):
         return self.env[self.res_model].browse(ids).exists()._filtered_access("read")
 
     def _count_recipients(self, rows):
+        if len(rows) >= LOOKED_AT and self.res_model:
+            return len(self._documents())
         if self.kind == "filter" and len(rows) >= LOOKED_AT:
             domain = self.env["secure.dispatch"]._filter_domain(
                 self.partner_filter, self.company_id
             )
             return self.env["res.partner"].search_count(domain)
-        if self.kind == "documents" and len(rows) >= LOOKED_AT:
-            return len(self._documents())
-        if self.kind == "contacts":
+        if self.kind == "contacts" and not self.res_model:
             return len(self._recipients()[0])
         return sum(bool(row["partner"]) for row in rows)
 
-    @api.depends("res_model", "res_ids", "kind")
+    @api.depends("res_model", "res_ids")
     def _compute_documents_text(self):
         for compose in self:
             compose.documents_text = False
-            if compose.kind == "documents":
+            if compose.res_model:
                 documents = compose._documents()
                 names = documents[:DOCUMENTS_NAMED].mapped("display_name")
                 if len(documents) > DOCUMENTS_NAMED:

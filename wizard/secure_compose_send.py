@@ -50,7 +50,7 @@ class SecureComposeSend(models.TransientModel):
         self._check_sender()
         self._check_content()
         rows, colleagues = self._recipients()
-        if self.kind == "filter":
+        if self._is_by_filter():
             if not rows:
                 raise UserError(self.env._("No contact matches the filter."))
             rows = []
@@ -61,6 +61,9 @@ class SecureComposeSend(models.TransientModel):
         action = self._done_action(dispatch)
         self.sudo().unlink()
         return action
+
+    def _is_by_filter(self):
+        return self.kind == "filter" and not self.res_model
 
     def _plan_dispatch(self, rows, colleagues):
         dispatches = self.env["secure.dispatch"]
@@ -80,8 +83,8 @@ class SecureComposeSend(models.TransientModel):
         return {
             "channel": self.channel,
             "company_id": self.company_id.id,
-            "res_model": self.kind == "documents" and self.res_model,
-            "recipient_filter": self.kind == "filter" and self.partner_filter,
+            "res_model": self.res_model,
+            "recipient_filter": self._is_by_filter() and self.partner_filter,
             "template_id": self.template_id.id,
             "sms_template_id": self.sms_template_id.id,
             "participant_ids": [(6, 0, colleagues.ids)],
@@ -105,7 +108,7 @@ class SecureComposeSend(models.TransientModel):
         if self.company_id not in self.env.companies:
             raise AccessError(self.env._("You may not send for this company."))
         self.partner_ids.check_access("read")
-        if self.kind == "contacts" and not self.partner_ids:
+        if not (self.res_model or self._is_by_filter() or self.partner_ids):
             raise UserError(self.env._("Please choose at least one contact."))
         pending = self.env["ir.attachment"]._secure_pending(self.attachment_ids.ids)
         if pending != self.attachment_ids:
@@ -212,8 +215,7 @@ class SecureComposeSend(models.TransientModel):
         self.ensure_one()
         self._check_sender()
         rows, _colleagues = self._recipients()
-        documents = self.kind == "documents"
-        ids = [row["res_id"] if documents else row["partner"].id for row in rows]
+        ids = [row["res_id"] if self.res_model else row["partner"].id for row in rows]
         model = self.render_model
         ids = list(dict.fromkeys(ids))
         composer = (
