@@ -17,7 +17,7 @@ class SecureComposePreview(models.TransientModel):
     preview_partner_id = fields.Many2one(
         "res.partner", "As", domain="[('id', 'in', preview_partner_ids)]"
     )
-    preview_subject = fields.Char("Subject", compute="_compute_preview")
+    preview_subject = fields.Char("Subject of the Email", compute="_compute_preview")
     preview_mail = fields.Text("Notification", compute="_compute_preview")
     preview_sms = fields.Text("SMS", compute="_compute_preview")
     preview_parts = fields.Integer("Parts", compute="_compute_preview")

@@ -19,7 +19,9 @@ DOCUMENTS_NAMED = 3
 class SecureComposeRecipients(models.TransientModel):
     _inherit = "secure.compose"
 
-    recipient_count = fields.Integer("Recipients", compute="_compute_recipients")
+    recipient_count = fields.Integer(
+        "Number of Recipients", compute="_compute_recipients"
+    )
     documents_text = fields.Char("About", compute="_compute_documents_text")
     problem = fields.Char(compute="_compute_recipients")
     pin_summary = fields.Char("Will Ask For", compute="_compute_recipients")
