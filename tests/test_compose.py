@@ -375,6 +375,8 @@ class TestSchedule(ComposeCase):
             self.assertIn(CANARY, form.body)
             self.assertFalse(form.pin)
             self.assertTrue(form.has_kept_pin)
+            self.company.secure_pin_required = True
+            self.assertFalse(form.problem)
             self.assertEqual(form.partner_ids, self.both)
             self.assertEqual(form.attachment_ids.secure_display_name, CANARY_FILE_NAME)
             form.write(
@@ -396,6 +398,8 @@ class TestSchedule(ComposeCase):
         form = self.env["secure.compose"].with_user(self.sender)
         form = form.browse(action["res_id"])
         form.keep_pin = False
+        self.company.secure_pin_required = True
+        self.assertIn("PIN is required", form.problem)
         form.action_send()
         self.assertFalse(dispatch.has_pin)
         self.assertFalse(dispatch.sealed_pin)

@@ -126,6 +126,7 @@ class SecureComposeRecipients(models.TransientModel):
         "channel",
         "company_id",
         "pin",
+        "keep_pin",
         "attachment_ids",
     )
     def _compute_recipients(self):
@@ -172,7 +173,7 @@ class SecureComposeRecipients(models.TransientModel):
                     "partner": row["partner"],
                     "company": self.company_id,
                     "channel": self.channel,
-                    "pin": self.pin,
+                    "pin": self.pin or self._kept_pin(),
                     "record": self._documents().browse(row["res_id"])
                     if "res_id" in row
                     else None,
@@ -193,6 +194,12 @@ class SecureComposeRecipients(models.TransientModel):
             text = self.env._("%(count)s documents have no contact.", count=without)
             problems.append(text)
         return [*problems, *self._blacklist_problems(known)]
+
+    def _kept_pin(self):
+        """The PIN that stays as it was set, to be checked and never shown."""
+        dispatch = self.dispatch_id._filtered_access("read")
+        kept = dispatch and self.keep_pin
+        return kept and dispatch._open_sealed("sealed_pin")
 
     def _blacklist_problems(self, rows):
         if len(rows) < 2:
