@@ -133,6 +133,17 @@ class Stage:
             raise AssertionError(f"{data.get('name')}: {data.get('message')}")
         return answer["result"]
 
+    def start_odoo(self):
+        """Start the server again, after it has ended; the caller ends it."""
+        config = self.run_folder / "odoo.conf"
+        with open(self.run_folder / "again.out", "ab") as output:
+            return subprocess.Popen(
+                [*self._odoo, "-c", str(config)],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
     def psql(self, sql):
         """Run SQL, return its unaligned output."""
         command = ["psql", "-X", "-At", "-v", "ON_ERROR_STOP=1", "-d", self.database]
