@@ -64,9 +64,8 @@ class SmsComposer(models.TransientModel):
         )
         dispatch._finish()
         messages = self.env["mail.message"].browse(row.message.id for row in sent)
-        return (
-            self.env["sms.sms"].sudo().search([("mail_message_id", "in", messages.ids)])
-        )
+        sms = self.env["sms.sms"].sudo()
+        return sms.search([("mail_message_id", "in", messages.ids)])
 
     def _action_send_sms_comment(self, records=None):
         if not self.secure_send:
@@ -182,7 +181,6 @@ class SmsComposer(models.TransientModel):
         rows = []
         for res_id, values in values_all.items():
             partner = self.env["res.partner"].browse(values["partner_id"])
-            problem = ""
             if values["state"] != "outgoing":
                 problem = failures.get(values["failure_type"]) or self.env._("Refused")
             elif not partner:
