@@ -127,18 +127,7 @@ class SmsComposer(models.TransientModel):
         partners = {
             record.id: recipients_info[record.id]["partner"] for record in records
         }
-        ids = [partner.id for partner in partners.values()]
-        # sudo: what this very send has done so far
-        lines = self.env["secure.dispatch.line"].sudo()
-        done = set(
-            lines.search(
-                [
-                    ("dispatch_id", "=", self.sudo().secure_dispatch_id.id),
-                    ("partner_id", "in", ids),
-                    ("state", "=", "sent"),
-                ]
-            ).partner_id.ids
-        )
+        done = self._secure_done_partners(partner.id for partner in partners.values())
         repeated = []
         for record_id, partner in partners.items():
             if partner.id in done:
@@ -146,6 +135,23 @@ class SmsComposer(models.TransientModel):
             elif partner:
                 done.add(partner.id)
         return repeated
+
+    def _secure_done_partners(self, ids):
+        """Which of these contacts have got it already.
+
+        :return: set of ids
+        """
+        # sudo: what this very send has done so far
+        lines = self.env["secure.dispatch.line"].sudo()
+        return set(
+            lines.search(
+                [
+                    ("dispatch_id", "=", self.sudo().secure_dispatch_id.id),
+                    ("partner_id", "in", list(ids)),
+                    ("state", "=", "sent"),
+                ]
+            ).partner_id.ids
+        )
 
     def _filter_out_and_handle_revoked_sms_values(self, sms_values_all):
         values_all = super()._filter_out_and_handle_revoked_sms_values(sms_values_all)
