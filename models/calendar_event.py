@@ -123,6 +123,7 @@ class CalendarEvent(models.Model):
 
     def _secure_time(self):
         """When it is, with the time zone."""
+        # sudo: the time zone only
         zone = self.event_tz or self.sudo().user_id.tz or self.env.user.tz
         return self.get_display_time_tz(zone)
 

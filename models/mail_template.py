@@ -80,6 +80,7 @@ class MailTemplate(models.Model):
                 "can_retry": not overrides,
             }
         )
+        # sudo: mails are returned as Odoo does it
         mails = self.env["mail.mail"].sudo()
         for chunk in split_every(CHUNK, list(res_ids)):
             rows = self._secure_rows(chunk, overrides)

@@ -33,6 +33,7 @@ class SmsComposer(models.TransientModel):
         default = self.env.company._secure_sends_by_default()
         standard = own_code.is_standard(self.env)
         for composer in self:
+            # sudo: how a template is sent, whoever may use it
             template = composer.template_id.sudo()
             secure = template.send_securely if template else default
             composer.secure_send = secure and not standard
@@ -64,6 +65,7 @@ class SmsComposer(models.TransientModel):
         )
         dispatch._finish()
         messages = self.env["mail.message"].browse(row.message.id for row in sent)
+        # sudo: SMS are returned as Odoo does it
         sms = self.env["sms.sms"].sudo()
         return sms.search([("mail_message_id", "in", messages.ids)])
 
@@ -117,6 +119,7 @@ class SmsComposer(models.TransientModel):
         )
         body = False if as_it_is else self.body
         dispatch._put_content(subject=False, body=body, pin=False, files=[])
+        # sudo: nobody has access to the field
         self.sudo().secure_dispatch_id = dispatch
         return dispatch
 
@@ -209,6 +212,7 @@ class SmsComposer(models.TransientModel):
         """What a document keeps of a secure SMS: that it was sent."""
         if not self.secure_send:
             return super()._prepare_log_body_values(sms_records_values)
+        # sudo: issued by this very send
         links = self.env["secure.link"].sudo()
         road = self.env["secure.road"]
         return {

@@ -48,6 +48,7 @@ class MailingTrace(models.Model):
         if not reason:
             return super().write(vals)
         if vals.get("trace_status") == "bounce":
+            # sudo: only which of them are secure
             secure = self.filtered(lambda trace: trace.sudo().secure_link_id)
             if secure:
                 super(MailingTrace, secure).write({**vals, "failure_reason": False})

@@ -236,6 +236,7 @@ class MailComposeMessage(models.TransientModel):
         values = super()._secure_notification(row, done)
         if not self._is_secure_mailing():
             return values
+        # sudo: the language only
         partner = row["partner"].sudo()
         text = self.with_context(lang=partner.lang).env._("Unsubscribe")
         # sudo: the mailing that is being sent
