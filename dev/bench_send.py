@@ -106,7 +106,7 @@ for turn, way in enumerate(params["ways"]):
 def measure(stage, road, size, ways=WAYS, seed=""):
     """One round of a road: what each way took, in its own turn.
 
-    :return: dict by way of ``seconds``, ``cpu``, ``queries`` for each recipient, and
+    :return: dict by way of ``seconds``, ``queries`` for each recipient, and
         ``peak`` (MB of the process so far)
     """
     params = {

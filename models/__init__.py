@@ -21,6 +21,7 @@ from . import (
     secure_pin,
     secure_road,
     secure_road_recipients,
+    secure_road_rendered,
     secure_dispatch,
     secure_dispatch_act,
     secure_dispatch_line,

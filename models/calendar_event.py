@@ -1,5 +1,7 @@
 """Appointments: whom a secure message about one goes to, and reminders by SMS."""
 
+from functools import partial
+
 from markupsafe import Markup
 
 from odoo import api, fields, models
@@ -55,8 +57,11 @@ class CalendarEvent(models.Model):
         """
         return self._secure_attending()[1]
 
+    def _secure_attendees(self):
+        return self.attendee_ids.filtered(lambda row: row.state != "declined")
+
     def _secure_attending(self):
-        attendees = self.attendee_ids.filtered(lambda row: row.state != "declined")
+        attendees = self._secure_attendees()
         contacts, colleagues = self.env["secure.road"]._split(attendees.partner_id)
         by_event = attendees.grouped("event_id")
         who, inside = {}, {}
@@ -116,9 +121,10 @@ class CalendarEvent(models.Model):
             )
         return row
 
-    def _secure_time(self, tz=False):
+    def _secure_time(self):
         """When it is, with the time zone."""
-        zone = tz or self.event_tz or self.sudo().user_id.tz or self.env.user.tz
+        # sudo: the time zone only
+        zone = self.event_tz or self.sudo().user_id.tz or self.env.user.tz
         return self.get_display_time_tz(zone)
 
     def _secure_tell(self, users):
@@ -157,7 +163,7 @@ class CalendarEvent(models.Model):
             self._secure_sms_rows(template),
             {"channel": "sms", "sms_template_id": template.id},
         )
-        attendees = self.attendee_ids.filtered(lambda row: row.state != "declined")
+        attendees = self._secure_attendees()
         if not tell_organiser:
             attendees = attendees.filtered(
                 lambda row: row.partner_id != row.event_id.user_id.partner_id
@@ -177,13 +183,13 @@ class CalendarEvent(models.Model):
         rows = []
         for (lang, zone), pairs in groups.items():
             ids = list({event.id for event, _partner in pairs})
-            bodies = template.with_context(lang=lang, tz=zone)._secure_bodies(ids)
+            spoken = template.with_context(lang=lang, tz=zone)
+            bodies = road._render_each(ids, partial(spoken._render_field, "body"))
             for event, partner in pairs:
                 row = {**event._secure_envelope(partner), "channel": "sms"}
                 body = bodies[event.id]
                 if body is None:
-                    text = self.env._("The text could not be filled in.")
-                    rows.append({**row, "problem": text})
+                    rows.append({**row, "problem": road._unfilled_text()})
                 else:
                     rows.append({**row, "body": road._html(body)})
         return rows

@@ -104,6 +104,7 @@ class MailMail(models.Model):
 
         :param list reasons: of str
         """
+        # sudo: whoever may send gets its mails, as from Odoo; no content in them
         return self.sudo().create(
             [
                 {
@@ -230,6 +231,7 @@ class MailMail(models.Model):
         :param dict row: what Odoo is about to send in its place
         :raise AddressChanged: with the reason for whoever sends it again
         """
+        # sudo: only whether this is a notification
         if not notice and not self.sudo().secure_link_id:
             return
         allowed = notice and notice.email["email_to_normalized"]

@@ -1,12 +1,10 @@
 """C4: whatever sends an email template, sent securely when the template is marked."""
 
-import psycopg2
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import split_every
 
-from ..tools import content, log_filter, own_code
+from ..tools import content, own_code
 
 CHUNK = 100
 """Records rendered and stored at once: what a send holds in memory."""
@@ -71,14 +69,21 @@ class MailTemplate(models.Model):
         """:meth:`send_mail_batch` for the secure road, marked or not."""
         self.ensure_one()
         self._send_check_access(res_ids)
-        # What a caller brings along instead of the template's own is not kept
-        kept = not self._secure_overrides(dict(email_values or {}))
+        overrides = self._secure_overrides(email_values or {})
         dispatch = self.env["secure.dispatch"]._begin(
-            {**self._secure_dispatch_values(), "can_retry": kept}
+            {
+                "origin": "template",
+                "template_id": self.id,
+                "res_model": self.model,
+                "channel": "email",
+                # What a caller brings along instead of the template's own is not kept
+                "can_retry": not overrides,
+            }
         )
+        # sudo: mails are returned as Odoo does it
         mails = self.env["mail.mail"].sudo()
         for chunk in split_every(CHUNK, list(res_ids)):
-            rows = self._secure_rows(chunk, email_values or {})
+            rows = self._secure_rows(chunk, overrides)
             sent = dispatch._deliver(rows, leave=False)
             mails |= self._secure_mails(chunk, rows, sent)
             self.env["secure.road"]._log_lines(rows, sent)
@@ -98,57 +103,43 @@ class MailTemplate(models.Model):
             if reasons and not dispatch.line_ids.thread_id:
                 raise UserError("\n".join(reasons))
 
-    def _secure_dispatch_values(self):
-        return {
-            "origin": "template",
-            "template_id": self.id,
-            "res_model": self.model,
-            "channel": "email",
-        }
-
-    def _secure_rows(self, res_ids, overrides=()):
+    def _secure_rows(self, res_ids, overrides=None):
         """What would be sent to whom.
 
         :param list res_ids: of the template's model
-        :param dict overrides: a caller's ``email_values``
+        :param dict overrides: of :meth:`_secure_overrides`
         :return: list of rows for ``secure.dispatch._deliver``: at least one for each
             record, with ``problem`` where nothing can be sent
         """
         generated, rows = self._secure_generate(res_ids)
-        overrides = self._secure_overrides(dict(overrides))
         road, records = self.env["secure.road"], self.env[self.model].browse(generated)
         if self.use_default_to:
             for res_id, ids in road._own_recipients(records).items():
                 generated[res_id]["partner_ids"] = ids
         for values in generated.values():
-            values.update(overrides)
+            values.update(overrides or {})
         return rows + road._rows_to_recipients(records, generated)
 
     def _secure_generate(self, res_ids, names=CONTENT_FIELDS):
-        """Render for all at once; when that fails, for one by one.
+        """Render the template.
 
         :param names: the fields to render
         :return: (dict of rendered values by record id, rows that have a problem)
         """
-        with log_filter.content_at_work():
-            try:
-                with self.env.cr.savepoint():
-                    own = self.with_context(**own_code.RENDERING)
-                    return own._generate_template(res_ids, names), []
-            except psycopg2.Error:
-                raise
-            except Exception:
-                if len(res_ids) == 1:
-                    # What went wrong may quote the content: it is not kept
-                    text = self.env._("The text could not be filled in.")
-                    row = {"res_id": res_ids[0], "problem": text}
-                    return {}, [row]
-        generated, rows = {}, []
-        for res_id in res_ids:
-            values, problems = self._secure_generate([res_id], names)
-            generated.update(values)
-            rows += problems
-        return generated, rows
+        road = self.env["secure.road"]
+        own = self.with_context(**own_code.RENDERING)
+        found = road._render_each(
+            res_ids, lambda ids: own._generate_template(ids, names)
+        )
+        text = road._unfilled_text()
+        return (
+            {res_id: values for res_id, values in found.items() if values is not None},
+            [
+                {"res_id": res_id, "problem": text}
+                for res_id, values in found.items()
+                if values is None
+            ],
+        )
 
     @api.model
     def _secure_overrides(self, email_values):

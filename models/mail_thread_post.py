@@ -25,16 +25,18 @@ class MailThreadPost(models.AbstractModel):
     def message_notify(self, *, send_securely=False, **kwargs):
         """Notify of something, or send it securely: see :meth:`message_post`.
 
-        :return: the notification, or the messages in the conversations
+        :return: the notification, or the messages in the conversations: none yet of
+            what is scheduled
         """
         if not send_securely:
             return super().message_notify(**kwargs)
         model, res_id = kwargs.pop("model", False), kwargs.pop("res_id", False)
         record = self or (self.env[model].browse(res_id) if model and res_id else None)
+        sent = self._secure_send(record, **kwargs)
         messages = self.env["mail.message"]
-        for row in self._secure_send(record, **kwargs):
-            messages |= row.message
-        return messages
+        if kwargs.get("scheduled_date"):
+            return messages
+        return messages.union(*(row.message for row in sent))
 
     def _secure_post(self, subtype_id=False, subtype_xmlid=False, **kwargs):
         self.ensure_one()
@@ -123,17 +125,21 @@ class MailThreadPost(models.AbstractModel):
         road = self.env["secure.road"]
         rows = [{"record": record, "partner": contact} for contact in contacts]
         road._check_sendable(road._drafts([{**content, **row} for row in rows]))
+        company = road._document_companies(record).get(record.id) if record else None
         dispatch = self.env["secure.dispatch"]._plan(
             {
                 **content,
                 "origin": "chatter",
                 "is_final": True,
-                "res_model": record._name,
-                "company_id": record.company_id.id if "company_id" in record else False,
+                "res_model": record._name if record else False,
+                "company_id": company.id if company else False,
                 "participant_ids": [Command.set(colleagues.ids)],
                 "files": files,
             },
-            [{"res_id": record.id, "partner": contact} for contact in contacts],
+            [
+                {"res_id": record.id if record else False, "partner": contact}
+                for contact in contacts
+            ],
             scheduled_at=when,
         )
         dispatch._start()

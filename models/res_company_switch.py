@@ -16,10 +16,11 @@ class ResCompanySwitch(models.Model):
             what there is. For bridge modules to add to
         """
         self.ensure_one()
+        marked = [("send_securely", "=", True)]
         scheduled = [("state", "=", "scheduled"), ("company_id", "=", self.id)]
         kinds = [
-            (self.env._("Email templates"), "mail.template", self._secure_is_marked()),
-            (self.env._("SMS templates"), "sms.template", self._secure_is_marked()),
+            (self.env._("Email templates"), "mail.template", marked),
+            (self.env._("SMS templates"), "sms.template", marked),
             (
                 self.env._("Server actions"),
                 "ir.actions.server",
@@ -27,13 +28,10 @@ class ResCompanySwitch(models.Model):
             ),
             (self.env._("Scheduled sends"), "secure.dispatch", scheduled),
         ]
-        marked = [
+        rows = [
             (kind, *self._secure_names(model, domain)) for kind, model, domain in kinds
         ]
-        return [row for row in marked if row[-1]]
-
-    def _secure_is_marked(self):
-        return [("send_securely", "=", True)]
+        return [row for row in rows if row[-1]]
 
     def _secure_names(self, model, domain):
         """(names of the first records, number of all)"""

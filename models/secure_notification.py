@@ -100,6 +100,7 @@ class SecureNotification(models.AbstractModel):
 
         :param done: ``Sent``
         """
+        # sudo: of this very send; no content among these
         message = done.message.sudo()
         message_id = own_message_id()
         return {
@@ -141,6 +142,7 @@ class SecureNotification(models.AbstractModel):
     @api.model
     def _follow_sms(self, sms_list):
         """Have messages in conversations learn what becomes of their SMS."""
+        # sudo: of this very send; no content among these
         waiting = sms_list.sudo().filtered(
             lambda sms: sms.secure_link_id and sms.state == "outgoing"
         )
@@ -176,6 +178,7 @@ class SecureNotification(models.AbstractModel):
         """
         return {
             "body": self._text(self._draft_of(done), "secure_sms_body"),
+            # sudo: of this very send
             "number": done.link.sudo().address,
             "mail_message_id": done.message.id,
             "secure_link_id": done.link.id,
@@ -184,6 +187,7 @@ class SecureNotification(models.AbstractModel):
     @api.model
     def _draft_of(self, done):
         """Who a message is from and to, as :meth:`_text` wants to know it."""
+        # sudo: of this very send; no content among these
         thread, author = done.thread.sudo(), done.message.sudo().author_id
         return {
             "company": thread.company_id,

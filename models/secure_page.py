@@ -108,11 +108,7 @@ class SecurePage(models.AbstractModel):
                 "draft": "",
                 "error": "",
                 "notice": "",
-                "file_limits": {
-                    "file_mb": limits.FILE_MAX_BYTES // limits.MEGABYTE,
-                    "count": limits.FILES_PER_MESSAGE,
-                    "total_mb": limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE,
-                },
+                "file_limits": self._file_limits(),
                 "idle_seconds": grant._seconds_left(),
                 "stay_action": f"{address}/stay",
                 "leave_action": f"{address}/leave",
@@ -160,6 +156,15 @@ class SecurePage(models.AbstractModel):
             )
         )
         return message.attachment_ids.filtered(lambda file: file.secure_uid == uid)
+
+    @api.model
+    def _file_limits(self):
+        """What the page tells of tools/limits.py."""
+        return {
+            "file_mb": limits.FILE_MAX_BYTES // limits.MEGABYTE,
+            "count": limits.FILES_PER_MESSAGE,
+            "total_mb": limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE,
+        }
 
     @api.model
     def _older_url(self, messages, address):

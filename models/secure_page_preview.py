@@ -2,7 +2,7 @@
 
 from odoo import api, fields, models
 
-from ..tools import content, limits
+from ..tools import content
 from ..tools import notification as texts
 from ..tools import token as tokens
 
@@ -53,11 +53,7 @@ class SecurePagePreview(models.AbstractModel):
                 "draft": "",
                 "error": "",
                 "notice": "",
-                "file_limits": {
-                    "file_mb": limits.FILE_MAX_BYTES // limits.MEGABYTE,
-                    "count": limits.FILES_PER_MESSAGE,
-                    "total_mb": limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE,
-                },
+                "file_limits": self._file_limits(),
                 "idle_seconds": 0,
                 "stay_action": "#",
                 "leave_action": "",

@@ -80,6 +80,7 @@ class SecureRoad(models.AbstractModel):
         human = self._sender()
         own = companies.get((record._name, record.id)) if record else None
         responsible = human or self._document_responsible(record, values["partner"])
+        # sudo: which company, and who is in charge there, whoever sends
         company = (
             own
             or values.get("company")
@@ -136,6 +137,7 @@ class SecureRoad(models.AbstractModel):
         :param list sent: of ``Sent``
         :return: Markup
         """
+        # sudo: names and ways in, which those who may read the document see
         return self._line_of_threads([row.thread.sudo() for row in sent if row.thread])
 
     @api.model
@@ -156,6 +158,7 @@ class SecureRoad(models.AbstractModel):
     @api.model
     def _line_planned(self, dispatch):
         """Like :meth:`_line`, of what will be sent later."""
+        # sudo: names, which those who may read the document see
         names = ", ".join(dispatch.sudo().line_ids.partner_id.mapped("name"))
         text = self.env._("Secure message to %s, scheduled:", names)
         return LINE % (text, dispatch._get_html_link(dispatch.name))

@@ -30,19 +30,3 @@ class SecureRoadCalendar(models.AbstractModel):
         return self.env["calendar.event"].union(
             *(event for event in records if event and event._name == "calendar.event")
         )
-
-    @api.model
-    def _own_recipients(self, records):
-        """Whom documents go to that know it themselves; of several such documents, each
-        only to its own.
-
-        :return: dict of lists of partner ids by record id; empty for other documents
-        """
-        if not hasattr(records, "_secure_recipients"):
-            return {}
-        contacts = records._secure_recipients()
-        colleagues = records._secure_colleagues()
-        return {
-            id_: (partners | colleagues[id_].partner_id).ids
-            for id_, partners in contacts.items()
-        }

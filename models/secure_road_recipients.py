@@ -1,6 +1,4 @@
-"""Whom an address, a number or a rendered template means."""
-
-import base64
+"""Whom an address or a number means, and whom a document is for."""
 
 from odoo import api, models
 from odoo.exceptions import UserError
@@ -49,7 +47,23 @@ class SecureRoadRecipients(models.AbstractModel):
         }
 
     @api.model
-    def _find_contacts(self, addresses, company=None):
+    def _own_recipients(self, records):
+        """Whom documents go to that know it themselves; of several such documents, each
+        only to its own.
+
+        :return: dict of lists of partner ids by record id; empty for other documents
+        """
+        if not hasattr(records, "_secure_recipients"):
+            return {}
+        contacts = records._secure_recipients()
+        colleagues = records._secure_colleagues()
+        return {
+            id_: (partners | colleagues[id_].partner_id).ids
+            for id_, partners in contacts.items()
+        }
+
+    @api.model
+    def _find_contacts(self, addresses):
         """The one contact behind each email address, made where there is none yet.
 
         :param addresses: texts, each of which may hold several addresses with names
@@ -81,7 +95,13 @@ class SecureRoadRecipients(models.AbstractModel):
                 )
             return contacts, problems
         made = self.env["res.partner"].create(
-            [self._contact_values(named[email], email, company) for email in unknown]
+            [
+                {
+                    "name": named[email] or email,
+                    "email": formataddr((named[email], email)),
+                }
+                for email in unknown
+            ]
         )
         contacts.update(zip(unknown, made, strict=True))
         return contacts, problems
@@ -194,94 +214,3 @@ class SecureRoadRecipients(models.AbstractModel):
             address=address,
             names="; ".join(names),
         )
-
-    @api.model
-    def _contact_values(self, name, email, company):
-        values = {"name": name or email, "email": formataddr((name, email))}
-        return {**values, "company_id": company.id} if company else values
-
-    @api.model
-    def _rows_to_recipients(self, records, generated):
-        """A row for each contact of each record.
-
-        :param records: the documents
-        :param dict generated: by id of the document, what Odoo's templates render:
-            ``subject``, ``body_html``, ``partner_ids``, ``email_to``, ``email_cc``,
-            ``attachments`` (name, base64), ``attachment_ids``; or ``files`` (name,
-            bytes)
-        :return: list of dicts for ``secure.dispatch._deliver``
-        """
-        addresses = [
-            text
-            for values in generated.values()
-            for text in (values.get("email_to"), values.get("email_cc"))
-        ]
-        found, problems = self._find_contacts(addresses)
-        ids = {id_ for values in generated.values() for id_ in self._pids(values)}
-        everybody = self.env["res.partner"].browse(ids).exists()
-        _contacts, staff = self._split(everybody)
-        files = self._files_of([values for values in generated.values()])
-        rows = []
-        for record, content_files in zip(records, files, strict=True):
-            values = generated[record.id]
-            partners = everybody.browse(self._pids(values)) & everybody
-            given = self._normalized(values)
-            for email in given:
-                partners |= found.get(email, everybody.browse())
-            colleagues = staff.filtered(
-                lambda user, given=partners: user.partner_id in given
-            )
-            contacts = partners - colleagues.partner_id.with_env(self.env)
-            common = {
-                "record": record,
-                "res_id": record.id,
-                "colleagues": colleagues,
-                "subject": values.get("subject"),
-                "body": values.get("body_html"),
-                "attachments": content_files,
-            }
-            rows += [{**common, "partner": contact} for contact in contacts]
-            wrong = [problems[email] for email in given if email in problems]
-            if wrong or not contacts:
-                text = "\n".join(wrong) or self.env._("There is no contact to send to.")
-                rows.append({"res_id": record.id, "problem": text})
-        return rows
-
-    @api.model
-    def _pids(self, values):
-        return list(dict.fromkeys(values.get("partner_ids") or []))
-
-    @api.model
-    def _normalized(self, values):
-        """The addresses of a record's rendered values, as :meth:`_find_contacts` names
-        them."""
-        texts = (values.get("email_to"), values.get("email_cc"))
-        return list(
-            dict.fromkeys(
-                email_normalize(email) or email
-                for text in texts
-                for _name, email in email_split_tuples(text or "")
-            )
-        )
-
-    @api.model
-    def _files_of(self, values_list):
-        """(name, bytes) of the files of each rendered message. What many share is read
-        once."""
-        ids = {
-            id_ for values in values_list for id_ in values.get("attachment_ids", ())
-        }
-        shared = self.env["ir.attachment"].browse(ids)
-        shared.check_access("read")
-        contents = {file.id: (file.name, file.raw) for file in shared}
-        return [
-            [
-                *values.get("files", ()),
-                *(contents[id_] for id_ in values.get("attachment_ids") or []),
-                *(
-                    (name, base64.b64decode(data))
-                    for name, data in values.get("attachments") or []
-                ),
-            ]
-            for values in values_list
-        ]

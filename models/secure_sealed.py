@@ -26,9 +26,11 @@ class SecureSealed(models.AbstractModel):
 
     def _may_open(self):
         """Whether the current user sees what is sealed here: who wrote it."""
+        # sudo: who wrote it, no content
         return self.sudo().create_uid.id == self.env.uid
 
     def _seal(self, field, value):
+        # sudo: nobody has access to the columns; whoever may write the form may seal
         place = (self._name, self.sudo().secure_uid, field)
         seal = self.env["secure.keyring"]._seal
         self.sudo()[field] = (
@@ -37,12 +39,14 @@ class SecureSealed(models.AbstractModel):
 
     def _open(self, field):
         """What was written, for who may see it; False for anybody else."""
+        # sudo: only whether there is anything; who may see it is asked next
         if not self.sudo()[field] or not self._may_open():
             return False
         return self._open_sealed(field)
 
     def _open_sealed(self, field):
         """The clear text. Whoever calls has checked who will read it."""
+        # sudo: nobody has access to the columns
         record = self.sudo()
         if not record[field]:
             return False

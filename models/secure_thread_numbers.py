@@ -27,6 +27,7 @@ class SecureThreadNumbers(models.Model):
             .search([("thread_id", "in", self.ids), ("message_id", "in", messages.ids)])
         )
         by_message = {link.message_id: link for link in links.sorted("id")}
+        # sudo: of conversations the user may read, no content
         line_model = self.env["secure.dispatch.line"].sudo()
         answered = line_model._answered_threads_of(self)
         # Read for all at once: each line below knows one message only

@@ -91,8 +91,7 @@ class SecureThreadSend(models.Model):
             self._message_values(draft, attachments)
             for draft, attachments in zip(drafts, files, strict=True)
         ]
-        messages = self.env["mail.message"]._secure_create(values_list)
-        return messages
+        return self.env["mail.message"]._secure_create(values_list)
 
     @api.model
     def _message_values(self, draft, attachments):

@@ -229,21 +229,36 @@ class TestPost(RoadCase):
         [thread] = self.threads()
         self.assertEqual(thread.partner_id.name, "New Person")
 
+    def notify(self, **kwargs):
+        return (
+            self.env["mail.thread"]
+            .with_user(self.sender)
+            .message_notify(
+                body=CANARY,
+                subject=CANARY_SUBJECT,
+                partner_ids=self.contact.ids,
+                send_securely=True,
+                **kwargs,
+            )
+        )
+
     def test_notify(self):
         """C2: for what has no chatter of its own."""
         with self.scan():
-            messages = (
-                self.env["mail.thread"]
-                .with_user(self.sender)
-                .message_notify(
-                    body=CANARY,
-                    subject=CANARY_SUBJECT,
-                    partner_ids=self.contact.ids,
-                    send_securely=True,
-                )
-            )
+            messages = self.notify()
             self.assertSent(self.contact)
         self.assertEqual(messages.res_id, self.threads().id)
+
+    def test_notify_later(self):
+        """About no document: of what waits there is no message yet."""
+        with self.scan():
+            messages = self.notify(scheduled_date="2099-01-01 10:00:00")
+            self.assertNothingSent()
+            self.assertFalse(messages)
+            [dispatch] = self.env["secure.dispatch"].with_user(self.sender).search([])
+            dispatch.action_send_now()
+            self.assertSent(self.contact)
+        self.assertEqual(self.threads().res_model, "res.partner")
 
     def test_sms(self):
         with self.scan():

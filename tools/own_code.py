@@ -24,7 +24,6 @@ AUTOMATIC = {AUTOMATIC_KEY: OWN_CODE}
 """For what an automation sends: whoever set it off is not who sends."""
 STANDARD = {STANDARD_KEY: OWN_CODE}
 """For a server action or alarm that is set to send a secure template as it is."""
-
 RENDERING = {RENDERING_KEY: OWN_CODE}
 """For roads that know how to send what ``mail.template._render_field`` guards."""
 

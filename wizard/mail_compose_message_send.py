@@ -41,6 +41,7 @@ class MailComposeMessageSend(models.TransientModel):
         mails = super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
             res_ids, auto_commit=auto_commit
         )
+        # sudo: nobody has access to the field; this send is the composer's own
         self.sudo().secure_dispatch_id._finish()
         return mails
 
@@ -138,6 +139,7 @@ class MailComposeMessageSend(models.TransientModel):
             pin=False,
             files=self._secure_taken_files(),
         )
+        # sudo: nobody has access to the field
         self.sudo().secure_dispatch_id = dispatch
 
     def _secure_mail_values(self, values_all):
@@ -232,6 +234,7 @@ class MailComposeMessageSend(models.TransientModel):
         return values + self._secure_notification_rows(mails)
 
     def _secure_notification_rows(self, mails):
+        # sudo: only which of them are notifications
         secure = mails.sudo().filtered("secure_link_id")
         return [
             {

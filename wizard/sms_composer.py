@@ -33,6 +33,7 @@ class SmsComposer(models.TransientModel):
         default = self.env.company._secure_sends_by_default()
         standard = own_code.is_standard(self.env)
         for composer in self:
+            # sudo: how a template is sent, whoever may use it
             template = composer.template_id.sudo()
             secure = template.send_securely if template else default
             composer.secure_send = secure and not standard
@@ -64,9 +65,9 @@ class SmsComposer(models.TransientModel):
         )
         dispatch._finish()
         messages = self.env["mail.message"].browse(row.message.id for row in sent)
-        return (
-            self.env["sms.sms"].sudo().search([("mail_message_id", "in", messages.ids)])
-        )
+        # sudo: SMS are returned as Odoo does it
+        sms = self.env["sms.sms"].sudo()
+        return sms.search([("mail_message_id", "in", messages.ids)])
 
     def _action_send_sms_comment(self, records=None):
         if not self.secure_send:
@@ -118,6 +119,7 @@ class SmsComposer(models.TransientModel):
         )
         body = False if as_it_is else self.body
         dispatch._put_content(subject=False, body=body, pin=False, files=[])
+        # sudo: nobody has access to the field
         self.sudo().secure_dispatch_id = dispatch
         return dispatch
 
@@ -128,18 +130,7 @@ class SmsComposer(models.TransientModel):
         partners = {
             record.id: recipients_info[record.id]["partner"] for record in records
         }
-        ids = [partner.id for partner in partners.values()]
-        # sudo: what this very send has done so far
-        lines = self.env["secure.dispatch.line"].sudo()
-        done = set(
-            lines.search(
-                [
-                    ("dispatch_id", "=", self.sudo().secure_dispatch_id.id),
-                    ("partner_id", "in", ids),
-                    ("state", "=", "sent"),
-                ]
-            ).partner_id.ids
-        )
+        done = self._secure_done_partners(partner.id for partner in partners.values())
         repeated = []
         for record_id, partner in partners.items():
             if partner.id in done:
@@ -147,6 +138,23 @@ class SmsComposer(models.TransientModel):
             elif partner:
                 done.add(partner.id)
         return repeated
+
+    def _secure_done_partners(self, ids):
+        """Which of these contacts have got it already.
+
+        :return: set of ids
+        """
+        # sudo: what this very send has done so far
+        lines = self.env["secure.dispatch.line"].sudo()
+        return set(
+            lines.search(
+                [
+                    ("dispatch_id", "=", self.sudo().secure_dispatch_id.id),
+                    ("partner_id", "in", list(ids)),
+                    ("state", "=", "sent"),
+                ]
+            ).partner_id.ids
+        )
 
     def _filter_out_and_handle_revoked_sms_values(self, sms_values_all):
         values_all = super()._filter_out_and_handle_revoked_sms_values(sms_values_all)
@@ -182,7 +190,6 @@ class SmsComposer(models.TransientModel):
         rows = []
         for res_id, values in values_all.items():
             partner = self.env["res.partner"].browse(values["partner_id"])
-            problem = ""
             if values["state"] != "outgoing":
                 problem = failures.get(values["failure_type"]) or self.env._("Refused")
             elif not partner:
@@ -205,6 +212,7 @@ class SmsComposer(models.TransientModel):
         """What a document keeps of a secure SMS: that it was sent."""
         if not self.secure_send:
             return super()._prepare_log_body_values(sms_records_values)
+        # sudo: issued by this very send
         links = self.env["secure.link"].sudo()
         road = self.env["secure.road"]
         return {

@@ -125,8 +125,6 @@ class TestSecureTemplate(HelpdeskCase):
 
     def setUp(self):
         super().setUp()
-        if "send_securely" not in self.env["mail.template"]._fields:
-            self.skipTest("templates cannot be sent securely yet")
         self.template.send_securely = True
 
     def assertSecure(self, ticket=None, contact=None, needle=CANARY):

@@ -10,6 +10,7 @@ class MailMail(models.Model):
     def send(self, auto_commit=False, **kwargs):
         """What has left cannot be taken back: its link, its message and its trace are
         committed before. A mailing that is killed then goes on where it was."""
+        # sudo: only whether these are notifications
         if auto_commit and self.sudo().secure_link_id:
             # Only when the caller has Odoo commit mail by mail anyhow
             self.env.cr.commit()  # pylint: disable=invalid-commit
@@ -22,6 +23,7 @@ class MailMail(models.Model):
     def _prepare_outgoing_list(self, *args, **kwargs):
         """The way out in the plain text, too, where Odoo leaves its own mark."""
         emails = super()._prepare_outgoing_list(*args, **kwargs)
+        # sudo: only whether this is a notification
         if not self.mailing_id or not self.sudo().secure_link_id:
             return emails
         mark = self.mailing_id.get_base_url() + UNSUBSCRIBE_PATH
@@ -35,6 +37,7 @@ class MailMail(models.Model):
         """Without Odoo's tracking pixel: the page knows better who has read, and a
         notification loads nothing."""
         body = super()._prepare_outgoing_body()
+        # sudo: only whether this is a notification
         if body and self.mailing_id and self.sudo().secure_link_id:
             pixel = f'<img src="{self._get_tracking_url()}"/>'
             body = body.replace(type(body)(pixel), "")

@@ -61,6 +61,7 @@ class MailingMailing(models.Model):
 
     def _secure_user(self):
         """Whose mailing it is: who is named in notifications, and gets the answers."""
+        # sudo: who answers for a mailing is no secret to whoever sends it
         user = self.sudo().user_id
         return user if user.active and not user.share else self.env["res.users"]
 

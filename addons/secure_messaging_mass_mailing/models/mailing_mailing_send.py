@@ -49,6 +49,7 @@ class MailingMailingSend(models.Model):
     def _secure_obstacle(self):
         """Why nothing of this mailing can be sent now, as text; empty when it can."""
         company = self._secure_company()
+        # sudo: a setting everybody who writes for the company may know
         if not company.sudo().secure_messaging_enabled:
             return self.env._(
                 "Secure messaging is switched off for %(company)s. Nothing was sent.",

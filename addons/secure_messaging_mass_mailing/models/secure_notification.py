@@ -39,6 +39,7 @@ class SecureNotification(models.AbstractModel):
     @api.model
     def _mailing_sample_draft(self, mailing):
         return {
+            # sudo: texts of the company that would send it
             "company": mailing._secure_company().sudo(),
             "partner": self.env.user.partner_id,
             "sender": mailing._secure_user() or self.env.user,

@@ -9,7 +9,7 @@ from odoo.tools.mail import email_normalize, formataddr
 from odoo.addons.secure_messaging.tools import content
 
 from ..models.mail_mail import UNSUBSCRIBE_PATH
-from ..models.mailing_trace import REFUSED
+from ..models.mailing_trace import refuse_trace, repeat_trace, trace_of
 
 WEB_VERSION_PATH = "/view"
 """What Odoo's designs have in the place of the web version's address."""
@@ -54,8 +54,9 @@ class MailComposeMessage(models.TransientModel):
         typed, where that is to be secure."""
         values = super()._prepare_mailing_values()
         if self.secure_send:
-            values.update(subject=self.mass_mailing_name, body_html=False)
-            values["attachment_ids"] = False
+            values.update(
+                subject=self.mass_mailing_name, body_html=False, attachment_ids=False
+            )
         return {**values, "secure_send": self.secure_send}
 
     def _secure_begin(self):
@@ -142,16 +143,11 @@ class MailComposeMessage(models.TransientModel):
             super()._secure_mail_values(todo)
         for values in todo.values():
             if values["secure_link_id"]:
-                self._secure_trace(values).update(
+                trace_of(values).update(
                     message_id=values["message_id"],
                     secure_link_id=values["secure_link_id"],
                 )
         return values_all
-
-    def _secure_trace(self, values):
-        """The values of a mail's trace, to be changed in place."""
-        commands = values.get("mailing_trace_ids")
-        return commands[0][2] if commands else {}
 
     def _secure_rows(self, values_all):
         if self._is_secure_mailing():
@@ -191,9 +187,7 @@ class MailComposeMessage(models.TransientModel):
             if row["partner"] in seen:
                 row["problem"] = self.env._("%s has it already.", row["partner"].name)
                 values.update(state="cancel", failure_type="mail_dup")
-                self._secure_trace(values).update(
-                    trace_status="cancel", failure_type="mail_dup"
-                )
+                repeat_trace(values, "mail_dup")
             seen.add(row["partner"])
 
     def _secure_refusal(self, values, problem):
@@ -201,9 +195,7 @@ class MailComposeMessage(models.TransientModel):
         if not self._is_secure_mailing():
             return refusal
         if not values.get("state"):
-            self._secure_trace(values).update(
-                trace_status="error", failure_type=REFUSED, failure_reason=problem
-            )
+            refuse_trace(values, problem)
         return {**refusal, "secure_link_id": False}
 
     def _generate_mail_notification_values(self, mails):
@@ -231,13 +223,12 @@ class MailComposeMessage(models.TransientModel):
             if href == WEB_VERSION_PATH:
                 anchor.drop_tree()
             elif href == UNSUBSCRIBE_PATH:
-                email = self._secure_trace(values).get("email") or ""
+                email = trace_of(values).get("email") or ""
                 email = email_normalize(email, strict=False) or email
                 anchor.set(
                     "href", mailing._get_unsubscribe_url(email, values["res_id"])
                 )
-        inner = html.tostring(body, encoding="unicode")
-        return Markup(inner)
+        return Markup(html.tostring(body, encoding="unicode"))
 
     def _secure_notification(self, row, done):
         """With Odoo's mark for the way out, whose address it puts in as the mail
@@ -245,6 +236,7 @@ class MailComposeMessage(models.TransientModel):
         values = super()._secure_notification(row, done)
         if not self._is_secure_mailing():
             return values
+        # sudo: the language only
         partner = row["partner"].sudo()
         text = self.with_context(lang=partner.lang).env._("Unsubscribe")
         # sudo: the mailing that is being sent

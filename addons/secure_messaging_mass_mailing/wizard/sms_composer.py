@@ -2,7 +2,7 @@
 
 from odoo import models
 
-from ..models.mailing_trace import REFUSED
+from ..models.mailing_trace import refuse_trace, repeat_trace, trace_of
 
 
 class SmsComposer(models.TransientModel):
@@ -55,21 +55,16 @@ class SmsComposer(models.TransientModel):
             values.setdefault("secure_link_id", False)
             if values["secure_link_id"]:
                 values["body"] += stops[res_id]
-                self._secure_trace(values).update(
+                trace_of(values).update(
                     sms_number=values["number"],
                     secure_link_id=values["secure_link_id"],
                 )
         return values_all
 
-    def _secure_trace(self, values):
-        """The values of an SMS's trace, to be changed in place."""
-        commands = values.get("mailing_trace_ids")
-        return commands[0][2] if commands else {}
-
     def _secure_take_stop(self, values):
         """Take the way out, which Odoo has put under the text, out of the content: it
         belongs in the SMS itself."""
-        code = self._secure_trace(values).get("sms_code")
+        code = trace_of(values).get("sms_code")
         url = self._get_unsubscribe_url(self.mailing_id.id, code)
         stop = f"\n{self._get_unsubscribe_info(url)}"
         if not values["body"].endswith(stop):
@@ -80,9 +75,7 @@ class SmsComposer(models.TransientModel):
     def _secure_refusal(self, values, problem):
         refusal = super()._secure_refusal(values, problem)
         if self._is_secure_mailing():
-            self._secure_trace(values).update(
-                trace_status="error", failure_type=REFUSED, failure_reason=problem
-            )
+            refuse_trace(values, problem)
         return refusal
 
     # -- who gets it -------------------------------------------------------------
@@ -121,9 +114,7 @@ class SmsComposer(models.TransientModel):
                 problems[res_id] = refused[values["number"]]
             elif partner.id in taken:
                 values.update(state="canceled", failure_type="sms_duplicate")
-                self._secure_trace(values).update(
-                    trace_status="cancel", failure_type="sms_duplicate"
-                )
+                repeat_trace(values, "sms_duplicate")
             else:
                 values["partner_id"] = partner.id
                 taken.add(partner.id)
@@ -145,15 +136,3 @@ class SmsComposer(models.TransientModel):
             ]
             self.env["res.partner"].create(values_list)
         return road._find_numbers(list(names))
-
-    def _secure_done_partners(self, ids):
-        lines = self.env["secure.dispatch.line"].sudo()
-        return set(
-            lines.search(
-                [
-                    ("dispatch_id", "=", self.sudo().secure_dispatch_id.id),
-                    ("partner_id", "in", list(ids)),
-                    ("state", "=", "sent"),
-                ]
-            ).partner_id.ids
-        )

@@ -3,6 +3,8 @@ import {registry} from "@web/core/registry";
 import {standardWidgetProps} from "@web/views/widgets/standard_widget_props";
 import {useService} from "@web/core/utils/hooks";
 
+import {takeTyped} from "./switch.esm";
+
 const KNOWN = [
     "body",
     "composition_mode",
@@ -25,9 +27,7 @@ export class SmsFilesLink extends Component {
 
     async onClick() {
         const {data, model} = this.props.record;
-        const proms = [];
-        model.bus.trigger("NEED_LOCAL_CHANGES", {proms});
-        await Promise.all(proms);
+        await takeTyped(model);
         const values = Object.fromEntries(KNOWN.map((name) => [name, data[name]]));
         const action = await this.orm.call("sms.composer", "action_secure_compose", [
             values,

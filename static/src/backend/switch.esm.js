@@ -5,6 +5,17 @@ import {registry} from "@web/core/registry";
 
 import {SecureGuidance} from "./guidance.esm";
 
+/**
+ * Have editors hand over what is typed in them.
+ *
+ * @param {Object} model of a form
+ */
+export async function takeTyped(model) {
+    const proms = [];
+    model.bus.trigger("NEED_LOCAL_CHANGES", {proms});
+    await Promise.all(proms);
+}
+
 /** “Send Securely”: on or off at first sight, by colour, lock and words. */
 export class SecureSwitch extends Component {
     static template = "secure_messaging.Switch";
@@ -24,10 +35,7 @@ export class SecureSwitchField extends BooleanField {
 
     /** An editor that changes with the switch hands over first what is typed in it. */
     async onChange(value) {
-        const {model} = this.props.record;
-        const proms = [];
-        model.bus.trigger("NEED_LOCAL_CHANGES", {proms});
-        await Promise.all(proms);
+        await takeTyped(this.props.record.model);
         super.onChange(value);
     }
 }
