@@ -2,7 +2,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import split_every
+from odoo.tools import groupby, split_every
 
 from ..tools import content, own_code
 
@@ -84,9 +84,15 @@ class MailTemplate(models.Model):
         mails = self.env["mail.mail"].sudo()
         for chunk in split_every(CHUNK, list(res_ids)):
             rows = self._secure_rows(chunk, overrides)
-            sent = dispatch._deliver(rows, leave=False)
-            mails |= self._secure_mails(chunk, rows, sent)
-            self.env["secure.road"]._log_lines(rows, sent)
+            now = [row for row in rows if not row.get("later")]
+            sent = dispatch._deliver(now, leave=False)
+            self.env["secure.road"]._log_lines(now, sent)
+            later = [row for row in rows if row.get("later")]
+            sent += self._secure_plan(dispatch, later, is_final=bool(overrides))
+            mails |= self._secure_mails(chunk, now + later, sent)
+        if not dispatch.line_ids:
+            dispatch.unlink()
+            dispatch = dispatch.browse()
         dispatch._finish()
         self._secure_refuse_alone(dispatch, res_ids)
         if force_send:
@@ -94,6 +100,43 @@ class MailTemplate(models.Model):
         else:
             self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
         return mails
+
+    def _secure_plan(self, dispatch, rows, is_final):
+        """Put what the template's date leaves for later into the Outbox: stored now, it
+        could be read before its time.
+
+        :param bool is_final: whether a caller brought text along; then each recipient's
+            is kept as it is, else the template is rendered when it leaves
+        :return: list of ``Sent``, all empty; the rows say what became of them
+        """
+        groups = groupby(
+            rows, lambda row: (row["later"], row["res_id"] if is_final else 0)
+        )
+        for (date, _record), group in groups:
+            planned = self.env["secure.dispatch"]._plan(
+                {
+                    "origin": "template",
+                    "template_id": False if is_final else self.id,
+                    "res_model": self.model,
+                    "channel": "email",
+                    "is_final": is_final,
+                    **(self._secure_final(group[0]) if is_final else {}),
+                },
+                [{key: row[key] for key in ("res_id", "partner")} for row in group],
+                scheduled_at=date,
+            )
+            planned._start()
+            for row in group:
+                row["problem"] = self.env._("Scheduled: %s", planned.name)
+        return [dispatch._nothing()] * len(rows)
+
+    @api.model
+    def _secure_final(self, row):
+        return {
+            "subject": row["subject"],
+            "body": row["body"],
+            "files": row["attachments"],
+        }
 
     def _secure_refuse_alone(self, dispatch, res_ids):
         """Whoever sends to one record by hand is told at once what is wrong with it;

@@ -6,7 +6,7 @@ from odoo.tools.misc import clean_context
 from .secure_keyring import KeysUnavailable
 from .secure_thread_send import Sent
 
-ROW_KEYS = frozenset({"line", "problem"})
+ROW_KEYS = frozenset({"later", "line", "problem"})
 """What rows hold besides the values of ``secure.thread._send``."""
 
 

@@ -4,7 +4,7 @@ import base64
 
 import psycopg2
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.tools import email_normalize
 from odoo.tools.mail import email_split_tuples
 
@@ -83,6 +83,7 @@ class SecureRoadRendered(models.AbstractModel):
                 "subject": values.get("subject"),
                 "body": values.get("body_html"),
                 "attachments": content_files,
+                "later": self._later(values.get("scheduled_date")),
             }
             rows += [{**common, "partner": contact} for contact in contacts]
             wrong = [problems[email] for email in given if email in problems]
@@ -125,3 +126,11 @@ class SecureRoadRendered(models.AbstractModel):
             ]
             for values in values_list
         ]
+
+    @api.model
+    def _later(self, date):
+        """A date of Odoo's mails that has not come yet, in UTC; else False."""
+        parsed = date and self.env["mail.mail"]._parse_scheduled_datetime(date)
+        if not parsed or parsed.replace(tzinfo=None) <= fields.Datetime.now():
+            return False
+        return parsed.replace(tzinfo=None)

@@ -3,6 +3,8 @@ a notification outside, nothing in clear anywhere."""
 
 import json
 
+from freezegun import freeze_time
+
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
@@ -402,6 +404,34 @@ class TestTemplate(RoadCase):
         template = self.env.ref("auth_signup.mail_template_user_signup_account_created")
         with self.assertRaises(ValidationError):
             template.send_securely = True
+
+    def test_date_of_the_template(self):
+        """What is to leave later is not stored before."""
+        self.template.scheduled_date = "{{ '2099-01-01 10:00:00' }}"
+        with self.gateways():
+            mails = self.send_to(self.both)
+            self.assertNothingSent()
+        self.assertEqual(mails.mapped("state"), ["cancel", "cancel"])
+        [dispatch] = self.env["secure.dispatch"].search([])
+        self.assertEqual(dispatch.state, "scheduled")
+        self.assertEqual(str(dispatch.scheduled_at), "2099-01-01 10:00:00")
+        self.assertEqual(dispatch.line_ids.partner_id, self.both)
+        with self.gateways(), freeze_time("2099-01-01 10:01:00"):
+            dispatch._run_chunk(10)
+            self.assertSent(self.both, text="Dear reference")
+
+    def test_date_of_the_caller(self):
+        with self.gateways():
+            self.template.with_user(self.sender).send_mail(
+                self.contact.id,
+                email_values={
+                    "body_html": f"<p>{CANARY}</p>",
+                    "scheduled_date": "2099-01-01 10:00:00",
+                },
+            )
+            self.assertNothingSent()
+        [dispatch] = self.env["secure.dispatch"].search([])
+        self.assertIn(CANARY, dispatch.with_user(self.sender).body)
 
     def test_unknown_roads_are_refused_the_text(self):
         """Code that renders the template by itself would send it as it is."""

@@ -34,13 +34,13 @@ class MailComposeMessage(models.TransientModel):
 
     @api.depends("template_id", "subtype_id", "composition_mode")
     def _compute_secure_send(self):
-        default = self.env.company._secure_sends_by_default()
         standard = own_code.is_standard(self.env)
         for composer in self:
             if composer.template_id:
                 # sudo: how a template is sent, whoever may use it
                 secure = composer.template_id.sudo().send_securely
             else:
+                default = self.env.company._secure_sends_by_default()
                 secure = default and not composer.subtype_is_log
             composer.secure_send = secure and not standard
 
