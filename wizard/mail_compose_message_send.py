@@ -135,7 +135,8 @@ class MailComposeMessageSend(models.TransientModel):
         )
         dispatch._put_content(
             subject=False if as_it_is else self.subject,
-            body=False if as_it_is else self.body,
+            # A text that was taken out is not the template's
+            body=False if as_it_is else self.body or " ",
             pin=False,
             files=self._secure_taken_files(),
         )
