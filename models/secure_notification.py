@@ -49,7 +49,8 @@ class SecureNotification(models.AbstractModel):
 
     @api.model
     def _let_leave(self, mails):
-        """A few right after the commit; many by Odoo's queue, soon."""
+        """A few right after the commit; many by Odoo's queue, soon, or in time."""
+        mails = mails.filtered(lambda mail: not mail.scheduled_date)
         if len(mails) <= SEND_NOW_LIMIT:
             mails.send_after_commit()
         else:
@@ -72,6 +73,7 @@ class SecureNotification(models.AbstractModel):
                         "auto_delete": False,
                         "is_notification": True,
                         "references": message.message_id,
+                        "scheduled_date": draft.get("scheduled_date"),
                         "secure_link_id": link.id,
                     }
                     for draft, message, link in rows

@@ -83,6 +83,7 @@ class SecureRoadRendered(models.AbstractModel):
                 "subject": values.get("subject"),
                 "body": values.get("body_html"),
                 "attachments": content_files,
+                "scheduled_date": values.get("scheduled_date"),
             }
             rows += [{**common, "partner": contact} for contact in contacts]
             wrong = [problems[email] for email in given if email in problems]
