@@ -118,6 +118,14 @@ class TestClear(RoadCase):
             self.composer(body=body).action_send_mail()
         self.assertNotIn(CANARY, str(error.exception))
 
+    def test_pressed_twice(self):
+        composer = self.composer(body=f"<p>{CANARY}</p>")
+        with self.gateways():
+            composer.action_send_mail()
+            with self.assertRaises(UserError):
+                composer.action_send_mail()
+            self.assertSent(self.both)
+
     def sms(self, mode, **values):
         return (
             self.env["sms.composer"]
