@@ -59,6 +59,8 @@ from . import (
     res_partner,
     res_users,
     sms_sms,
+    mail_render_mixin,
     sms_template,
+    template_reset_mixin,
     sms_tracker,
 )

@@ -15,13 +15,15 @@ class CalendarAlarmManager(models.AbstractModel):
         are secure are sent in one round, those that are not in another."""
         secure = self.with_context(**SECURE)
         super(CalendarAlarmManager, secure)._send_reminder()
-        plain = self.with_context(secure_reminders=False, **own_code.STANDARD)
+        alarms = self.env["calendar.alarm"].sudo().search([("secure_send", "=", False)])
+        standard = own_code.standard(alarms.mail_template_id)
+        plain = self.with_context(secure_reminders=False, **standard)
         return super(CalendarAlarmManager, plain)._send_reminder()
 
     def _get_events_by_alarm_to_notify(self, alarm_type):
         found = super()._get_events_by_alarm_to_notify(alarm_type)
         secure = bool(self.env.context.get("secure_reminders"))
-        if not secure and not own_code.is_standard(self.env):
+        if not secure and not own_code.is_any_standard(self.env):
             return found
         alarms = self.env["calendar.alarm"].browse(found)
         wanted = alarms.filtered(lambda alarm: alarm.secure_send == secure)

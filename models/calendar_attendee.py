@@ -101,7 +101,7 @@ class CalendarAttendee(models.Model):
             return True
         # sudo: how a template is sent, whoever may use it
         secure = mail_template.sudo().send_securely
-        return secure and not own_code.is_standard(self.env)
+        return secure and not own_code.is_standard(self.env, mail_template)
 
     def _secure_notified(self, notify_author):
         """Those whom Odoo would notify; also without an email address, so that it is

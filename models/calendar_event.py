@@ -152,8 +152,9 @@ class CalendarEvent(models.Model):
         secure = alarms.filtered("secure_send")
         for alarm in secure:
             self._secure_sms(alarm.sms_template_id, alarm.notify_responsible)
-        plain = self.with_context(**own_code.STANDARD)
-        return super(CalendarEvent, plain)._do_sms_reminder(alarms - secure)
+        rest = alarms - secure
+        plain = self.with_context(**own_code.standard(rest.sms_template_id))
+        return super(CalendarEvent, plain)._do_sms_reminder(rest)
 
     def _secure_sms(self, template, tell_organiser=False):
         """Send an SMS template to every contact who attends, each in a conversation of

@@ -48,7 +48,7 @@ class IrActionsServer(models.Model):
 
     def _run_action_mail_post_multi(self, eval_context=None):
         if not self.secure_send:
-            plain = self.with_context(**own_code.STANDARD)
+            plain = self.with_context(**own_code.standard(self.template_id))
             return super(IrActionsServer, plain)._run_action_mail_post_multi(
                 eval_context=eval_context
             )
@@ -65,7 +65,7 @@ class IrActionsServer(models.Model):
 
     def _run_action_sms_multi(self, eval_context=None):
         if not self.secure_send:
-            plain = self.with_context(**own_code.STANDARD)
+            plain = self.with_context(**own_code.standard(self.sms_template_id))
             return super(IrActionsServer, plain)._run_action_sms_multi(
                 eval_context=eval_context
             )

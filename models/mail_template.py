@@ -53,7 +53,7 @@ class MailTemplate(models.Model):
         :return: ``mail.mail``, one for each record, in order: the notification, or one
             that is cancelled and says why nothing was sent
         """
-        secure = self.send_securely and not own_code.is_standard(self.env)
+        secure = self.send_securely and not own_code.is_standard(self.env, self)
         if not secure:
             return super().send_mail_batch(res_ids, force_send=force_send, **kwargs)
         return self._secure_send_batch(res_ids, force_send, **kwargs)
@@ -141,7 +141,8 @@ class MailTemplate(models.Model):
     def _secure_refuse_alone(self, dispatch, res_ids):
         """Whoever sends to one record by hand is told at once what is wrong with it;
         for all others it stands in the Outbox."""
-        if len(res_ids) == 1 and self.env["secure.road"]._sender():
+        tracking = own_code.is_tracking(self.env)
+        if len(res_ids) == 1 and self.env["secure.road"]._sender() and not tracking:
             reasons = dispatch.line_ids.filtered("reason").mapped("reason")
             if reasons and not dispatch.line_ids.thread_id:
                 raise UserError("\n".join(reasons))
@@ -224,10 +225,10 @@ class MailTemplate(models.Model):
     def _render_field(self, field, *args, **kwargs):
         """Refuse the text of a secure template to ways of sending that this module does
         not know: they would email it as it is."""
-        if field == "body_html" and not own_code.may_render(self.env):
-            secure = self.filtered("send_securely")
-            if secure:
-                raise UserError(secure[0]._secure_unknown_road_text())
+        if field == "body_html":
+            for template in self.filtered("send_securely"):
+                if not own_code.may_render(self.env, template):
+                    raise UserError(template._secure_unknown_road_text())
         return super()._render_field(field, *args, **kwargs)
 
     def _secure_unknown_road_text(self):

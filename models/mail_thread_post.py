@@ -4,7 +4,7 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 
-from ..tools import own_code
+from ..tools import log_filter, own_code
 
 
 class MailThreadPost(models.AbstractModel):
@@ -32,6 +32,9 @@ class MailThreadPost(models.AbstractModel):
             return super().message_notify(**kwargs)
         model, res_id = kwargs.pop("model", False), kwargs.pop("res_id", False)
         record = self or (self.env[model].browse(res_id) if model and res_id else None)
+        if record:
+            # Clients may call this, and name any document
+            record.check_access("read")
         sent = self._secure_send(record, **kwargs)
         messages = self.env["mail.message"]
         if kwargs.get("scheduled_date"):
@@ -124,7 +127,8 @@ class MailThreadPost(models.AbstractModel):
         # A form of our own would ask before; here the sender must be told
         road = self.env["secure.road"]
         rows = [{"record": record, "partner": contact} for contact in contacts]
-        road._check_sendable(road._drafts([{**content, **row} for row in rows]))
+        whole = {**content, "attachments": files}
+        road._check_sendable(road._drafts([{**whole, **row} for row in rows]))
         company = road._document_companies(record).get(record.id) if record else None
         dispatch = self.env["secure.dispatch"]._plan(
             {
@@ -151,13 +155,35 @@ class MailThreadPost(models.AbstractModel):
         used = template
         if not used and template_xmlid:
             used = self.env.ref(template_xmlid, raise_if_not_found=False)
-        standard = own_code.is_standard(self.env)
         # sudo: how a template is sent, whoever may use it
-        if used and used.sudo().send_securely and not standard:
-            kwargs["send_securely"] = True
-        return super()._message_sms_with_template(
-            template=template, template_xmlid=template_xmlid, **kwargs
-        )
+        secure = used and used.sudo().send_securely
+        if not secure or own_code.is_standard(self.env, used):
+            return super()._message_sms_with_template(
+                template=template, template_xmlid=template_xmlid, **kwargs
+            )
+        with log_filter.content_at_work():
+            return super()._message_sms_with_template(
+                template=template,
+                template_xmlid=template_xmlid,
+                **{**kwargs, "send_securely": True},
+            )
+
+    # -- what a change of a record sets off ----------------------------------------
+
+    def _message_track_post_template(self, changes):
+        own = self.with_context(**own_code.TRACKING)
+        return super(MailThreadPost, own)._message_track_post_template(changes)
+
+    def message_post_with_source(self, source_ref, **kwargs):
+        """A stage's secure template goes as templates do: what stands in its way is
+        listed in the Outbox, and does not keep the stage from changing."""
+        tracking = own_code.is_tracking(self.env)
+        if tracking and isinstance(source_ref, self.pool["mail.template"]):
+            # sudo: how a template is sent, whoever may use it
+            if source_ref.sudo().send_securely:
+                source_ref._secure_send_batch(self.ids)
+                return self.env["mail.message"]
+        return super().message_post_with_source(source_ref, **kwargs)
 
     def _get_allowed_message_params(self):
         return super()._get_allowed_message_params() | {"send_securely"}

@@ -15,6 +15,28 @@ SEALED, PLAIN = "sealed", "plain"
 while the key is missing; then none is sent securely."""
 
 
+def _is_secure(record, values):
+    """Whether a row will be sent securely, as far as is known while it is made."""
+    if values.get("secure_send") or any(one.secure_send for one in record):
+        return True
+    if record or "secure_send" in values:
+        return False
+    template = record["template_id"].sudo().browse(values.get("template_id"))
+    if template:
+        return template.send_securely
+    return record.env.company._secure_sends_by_default()
+
+
+def reseal(records):
+    """Write sealed fields anew, whatever their columns hold: a row may be from before
+    its switch was turned on, when the key was missing."""
+    for record in records:
+        for field in record._fields.values():
+            if isinstance(field, _Sealed):
+                value = field.convert_to_cache(record[field.name], record)
+                field._update_cache(record, value, dirty=True)
+
+
 class _Sealed:
     def convert_to_column(self, value, record, values=None, validate=True):
         """Seal a value on its way into the column; see ``Field.convert_to_column``."""
@@ -30,7 +52,7 @@ class _Sealed:
         try:
             sealed = record.env["secure.keyring"]._seal(Purpose.CONTENT, place, text)
         except KeysUnavailable:
-            if values.get("secure_send") or any(one.secure_send for one in record):
+            if _is_secure(record, values):
                 raise
             return f"{PLAIN} {text}"
         return f"{SEALED} {uid} {sealed}"

@@ -1,6 +1,8 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from .sealed_fields import reseal
+
 
 class SecureClosedRoad(models.AbstractModel):
     """For Odoo's composers, whose tables keep what is typed in clear: they cannot be
@@ -24,6 +26,8 @@ class SecureClosedRoad(models.AbstractModel):
 
     def write(self, vals):
         self._refuse_thread(vals.get(self._secure_model_field))
+        if vals.get("secure_send"):
+            reseal(self)
         return super().write(vals)
 
     @api.model

@@ -43,6 +43,9 @@ class SecureDispatch(models.Model):
         index=True,
         help="Empty for what an automation sent.",
     )
+    is_automatic = fields.Boolean(
+        readonly=True, help="Sent by an automation, with the rights it runs with."
+    )
     responsible_id = fields.Many2one("res.users", readonly=True)
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, index=True

@@ -69,7 +69,9 @@ class SecureDispatchAct(models.Model):
         claimed = self._claim("held")
         own = self.env.user
         claimed.activity_ids.filtered("automated").unlink()
-        claimed.write({"user_id": own.id, "responsible_id": own.id})
+        claimed.write(
+            {"user_id": own.id, "responsible_id": own.id, "is_automatic": False}
+        )
         claimed._start()
 
     def action_retry(self):

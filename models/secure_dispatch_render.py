@@ -189,7 +189,8 @@ class SecureDispatchRender(models.Model):
         """:return: dict by document of dicts with ``subject`` and ``body``"""
         dispatch = self.sudo()
         road = self.env["secure.road"]
-        if dispatch.sealed_body:
+        templates = (dispatch.template_id, dispatch.sms_template_id)
+        if dispatch.sealed_body or not any(templates):
             subjects = self._render("sealed_subject", "inline_template", ids)
             engine = "inline_template" if dispatch.origin == "sms" else "qweb"
             bodies = self._render("sealed_body", engine, ids)

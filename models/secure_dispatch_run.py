@@ -5,7 +5,7 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import ConcurrencyError
+from odoo.exceptions import AccessError, ConcurrencyError
 
 from ..tools import own_code
 from .secure_keyring import KeysUnavailable
@@ -57,6 +57,7 @@ class SecureDispatchRun(models.Model):
             {
                 **values,
                 "user_id": author.id,
+                "is_automatic": not author,
                 "responsible_id": author.id,
                 "state": "scheduled",
                 "scheduled_at": scheduled_at,
@@ -155,7 +156,21 @@ class SecureDispatchRun(models.Model):
                 # Neither the text of the error nor its trace: they may quote content
                 self.env.cr.rollback()
                 _logger.error("Secure send stopped: %s", type(error).__name__)
+                if not isinstance(error, psycopg2.OperationalError):
+                    self._stop()
                 return 0
+
+    def _stop(self):
+        """What broke a send as a whole would break it again: its responsible decides,
+        instead of the cron trying for ever."""
+        if not self._lock_free() or self.state not in DUE_STATES:
+            return
+        waiting = self.line_ids.filtered(lambda line: line.state == "waiting")
+        text = self.env._("Something went wrong. Please try again.")
+        waiting.write({"state": "failed", "reason": text})
+        self.state = "failed"
+        if self.responsible_id:
+            self._remind(len(waiting))
 
     def _run_chunk(self, limit, leave=True):
         """Send to the next recipients, in this transaction.
@@ -235,9 +250,11 @@ class SecureDispatchRun(models.Model):
 
     def _author_left(self):
         """Whether its author cannot send any more: has left the house, or this
-        company. What an automation sends has none."""
+        company, or was deleted. What an automation sends has none."""
         author = self.user_id
-        return author and not (
+        if self.is_automatic and not author:
+            return False
+        return not (
             author.active
             and author._is_internal()
             and self.company_id in author.company_ids
@@ -258,6 +275,8 @@ class SecureDispatchRun(models.Model):
         """Rendered with the rights of who wrote it; what an automation sends, with
         those it runs with."""
         user, companies = self.user_id, self.company_id
+        if not user and not self.is_automatic:
+            raise AccessError(self.env._("The author of this send has left."))
         if not user:
             return self.with_context(
                 allowed_company_ids=companies.ids, **own_code.AUTOMATIC

@@ -35,6 +35,7 @@ class SecureDispatchSend(models.Model):
                 "expiry_hours": settings.secure_expiry_hours,
                 **values,
                 "user_id": sender.id,
+                "is_automatic": not sender,
                 "responsible_id": values.get("responsible_id") or responsible.id,
                 "company_id": company,
             }
@@ -118,7 +119,9 @@ class SecureDispatchSend(models.Model):
         """One to-do for the failures of a send, however often it is tried."""
         user = self.responsible_id
         spoken = self.with_context(lang=user.lang)
-        text = spoken.env._("%(count)s recipients were not sent to", count=failed)
+        text = spoken.env._("A send stopped before it had recipients")
+        if failed:
+            text = spoken.env._("%(count)s recipients were not sent to", count=failed)
         self.activity_ids.filtered("automated").unlink()
         self.activity_schedule(
             "mail.mail_activity_data_todo", summary=text, user_id=user.id

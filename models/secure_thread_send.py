@@ -213,7 +213,16 @@ class SecureThreadSend(models.Model):
         outbound = {
             draft["thread"].id for draft in drafts if draft["direction"] == OUTBOUND
         }
-        self.sudo().browse(outbound)._mark_read_by_staff()
+        self._note_read(self.sudo().browse(outbound))
+
+    @api.model
+    def _note_read(self, threads):
+        """Who answers has read; not so an automation, nor who may not read there."""
+        unread = threads.filtered("staff_unread_count")
+        sender = unread and self.env["secure.road"]._sender()
+        if sender:
+            seen = unread.with_user(sender).sudo(False)._filtered_access("read")
+            seen._mark_read_by_staff()
 
     @api.model
     def _invite_colleagues(self, drafts, messages):

@@ -294,6 +294,7 @@ class TestTwoCrons(DispatchCase):
                     "channel": "email",
                     "company_id": env.company.id,
                     "state": "running",
+                    "is_automatic": True,
                     "line_ids": [(0, 0, {"partner_id": partner.id})] * 3,
                 }
             )

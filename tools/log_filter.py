@@ -31,6 +31,11 @@ def content_at_work():
         _content_at_work.reset(token)
 
 
+def is_content_at_work():
+    """Whether errors must not quote what is rendered, either."""
+    return _content_at_work.get()
+
+
 def mask(text):
     """A text with whatever follows ``/sm/`` replaced."""
     return _PATH.sub(r"\1***", text)

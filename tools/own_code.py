@@ -8,6 +8,7 @@ KEY = "secure_own_code"
 AUTOMATIC_KEY = "secure_automatic"
 STANDARD_KEY = "secure_standard"
 RENDERING_KEY = "secure_rendering"
+TRACKING_KEY = "secure_tracking"
 
 
 class _OwnCode:
@@ -22,10 +23,26 @@ MARK = {KEY: OWN_CODE}
 """To be merged into the context of what only own code may do."""
 AUTOMATIC = {AUTOMATIC_KEY: OWN_CODE}
 """For what an automation sends: whoever set it off is not who sends."""
-STANDARD = {STANDARD_KEY: OWN_CODE}
-"""For a server action or alarm that is set to send a secure template as it is."""
+TRACKING = {TRACKING_KEY: OWN_CODE}
+"""For what a change of a record sets off: it is saved whatever becomes of the send."""
 RENDERING = {RENDERING_KEY: OWN_CODE}
 """For roads that know how to send what ``mail.template._render_field`` guards."""
+
+
+class _Standard:
+    """Which templates an administrator lets out as they are. Contexts reach whatever a
+    send sets off (automations on its message), so the mark says what it is for."""
+
+    def __init__(self, templates):
+        self._named = {(one._name, one.id) for one in templates}
+
+    def covers(self, template):
+        return (template._name, template.id) in self._named
+
+
+def standard(*templates):
+    """For a server action or alarm that is set to send secure templates as they are."""
+    return {STANDARD_KEY: _Standard([one for records in templates for one in records])}
 
 
 def is_own(env):
@@ -38,15 +55,26 @@ def is_automatic(env):
     return env.context.get(AUTOMATIC_KEY) is OWN_CODE
 
 
-def is_standard(env):
-    """Whether a secure template goes out as it is, by an administrator's choice."""
-    return env.context.get(STANDARD_KEY) is OWN_CODE
+def is_tracking(env):
+    """Whether a change of a record sends, and not somebody on purpose."""
+    return env.context.get(TRACKING_KEY) is OWN_CODE
 
 
-def may_render(env):
+def is_any_standard(env):
+    """Whether what is set to be standard is being sent."""
+    return isinstance(env.context.get(STANDARD_KEY), _Standard)
+
+
+def is_standard(env, template):
+    """Whether this secure template goes out as it is, by an administrator's choice."""
+    mark = env.context.get(STANDARD_KEY)
+    return isinstance(mark, _Standard) and mark.covers(template)
+
+
+def may_render(env, template):
     """Whether what is rendered from a secure template will be sent as one, or was
     decided to go out as it is."""
-    return env.context.get(RENDERING_KEY) is OWN_CODE or is_standard(env)
+    return env.context.get(RENDERING_KEY) is OWN_CODE or is_standard(env, template)
 
 
 # -- what a form is opened with ---------------------------------------------------

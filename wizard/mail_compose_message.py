@@ -1,9 +1,11 @@
 """How Odoo's composer holds what is typed, and its switch."""
 
+from contextlib import nullcontext
+
 from odoo import api, fields, models
 
 from ..models.sealed_fields import SealedChar, SealedHtml
-from ..tools import own_code
+from ..tools import log_filter, own_code
 
 
 class MailComposeMessage(models.TransientModel):
@@ -34,7 +36,6 @@ class MailComposeMessage(models.TransientModel):
 
     @api.depends("template_id", "subtype_id", "composition_mode")
     def _compute_secure_send(self):
-        standard = own_code.is_standard(self.env)
         for composer in self:
             if composer.template_id:
                 # sudo: how a template is sent, whoever may use it
@@ -42,6 +43,7 @@ class MailComposeMessage(models.TransientModel):
             else:
                 default = self.env.company._secure_sends_by_default()
                 secure = default and not composer.subtype_is_log
+            standard = own_code.is_standard(self.env, composer.template_id)
             composer.secure_send = secure and not standard
 
     def _compute_attachment_ids(self):
@@ -56,15 +58,25 @@ class MailComposeMessage(models.TransientModel):
     def _rendering(self):
         return self.with_context(**own_code.RENDERING)
 
+    def _secure_quiet(self):
+        """What goes wrong may quote content: for logs and errors about secure ones."""
+        # sudo: how a template is sent, whoever may use it
+        secure = self.template_id.sudo().filtered("send_securely")
+        return log_filter.content_at_work() if secure else nullcontext()
+
     def _set_value_from_template(self, *args, **kwargs):
         own = self._rendering()
-        return super(MailComposeMessage, own)._set_value_from_template(*args, **kwargs)
+        with self._secure_quiet():
+            return super(MailComposeMessage, own)._set_value_from_template(
+                *args, **kwargs
+            )
 
     def _generate_template_for_composer(self, *args, **kwargs):
         own = self._rendering()
-        return super(MailComposeMessage, own)._generate_template_for_composer(
-            *args, **kwargs
-        )
+        with self._secure_quiet():
+            return super(MailComposeMessage, own)._generate_template_for_composer(
+                *args, **kwargs
+            )
 
     def _render_field(self, *args, **kwargs):
         own = self._rendering()

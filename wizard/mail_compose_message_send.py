@@ -1,6 +1,7 @@
 """C3: what Odoo's composer sends, on its way to Odoo's sending."""
 
 from odoo import api, models
+from odoo.exceptions import UserError
 from odoo.fields import Command
 
 from ..tools import content, log_filter, own_code
@@ -37,6 +38,9 @@ class MailComposeMessageSend(models.TransientModel):
             return super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
                 res_ids, auto_commit=auto_commit
             )
+        if self.sudo().secure_dispatch_id:
+            # Pressed twice: whoever comes second waits for the first, and is told
+            raise UserError(self.env._("This message has been sent already."))
         composer._secure_begin()
         mails = super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
             res_ids, auto_commit=auto_commit
@@ -135,7 +139,8 @@ class MailComposeMessageSend(models.TransientModel):
         )
         dispatch._put_content(
             subject=False if as_it_is else self.subject,
-            body=False if as_it_is else self.body,
+            # A text that was taken out is not the template's
+            body=False if as_it_is else self.body or " ",
             pin=False,
             files=self._secure_taken_files(),
         )

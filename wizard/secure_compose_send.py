@@ -92,7 +92,8 @@ class SecureComposeSend(models.TransientModel):
             "renewable": self.renewable,
             "is_final": self.is_final,
             "subject": self.subject if own_text or self.sms_template_id else False,
-            "body": self.body if own_text else False,
+            # A text that was taken out is not the template's
+            "body": (self.body or " ") if own_text else False,
             "pin": None if keeps else self.pin,
             "files": files,
         }

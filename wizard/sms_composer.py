@@ -5,7 +5,7 @@ from odoo.tools import split_every
 
 from ..models.sealed_fields import SealedText
 from ..models.secure_dispatch_run import CHUNK
-from ..tools import own_code
+from ..tools import log_filter, own_code
 
 
 class SmsComposer(models.TransientModel):
@@ -31,12 +31,18 @@ class SmsComposer(models.TransientModel):
     @api.depends("template_id")
     def _compute_secure_send(self):
         default = self.env.company._secure_sends_by_default()
-        standard = own_code.is_standard(self.env)
         for composer in self:
             # sudo: how a template is sent, whoever may use it
             template = composer.template_id.sudo()
             secure = template.send_securely if template else default
+            standard = own_code.is_standard(self.env, template)
             composer.secure_send = secure and not standard
+
+    def _prepare_body_values(self, records):
+        if not self.secure_send:
+            return super()._prepare_body_values(records)
+        with log_filter.content_at_work():
+            return super()._prepare_body_values(records)
 
     def _action_send_sms(self):
         return super(SmsComposer, own_code.without_choice(self))._action_send_sms()

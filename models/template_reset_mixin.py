@@ -1,0 +1,14 @@
+from odoo import models
+
+
+class TemplateResetMixin(models.AbstractModel):
+    """“Reset Template” brings the text back, and leaves how it is sent as it is: Odoo
+    would empty every field that a module's data does not name."""
+
+    _inherit = "template.reset.mixin"
+
+    def _load_records_write(self, values):
+        reset = self.env.context.get("reset_template")
+        if reset and "send_securely" in self._fields and self.send_securely:
+            values = {**values, "send_securely": True}
+        return super()._load_records_write(values)
