@@ -82,14 +82,6 @@ if record.model == 'res.partner' and record.subject:
         self.assertNotIn(CANARY, left)
         self.assertIn(CANARY, "".join(self.clear(one) for one in self.threads()))
 
-    def test_template_with_a_date_waits(self):
-        self.template.scheduled_date = "{{ '2040-01-02 03:04:05' }}"
-        with self.gateways():
-            mails = self.template.with_user(self.sender).send_mail_batch(self.both.ids)
-            self.env["mail.mail"].process_email_queue()
-            self.assertFalse(self._mails)
-        self.assertEqual(mails.mapped("scheduled_date")[0].year, 2040)
-
 
 @tagged("post_install", "-at_install")
 class TestClear(RoadCase):
