@@ -46,6 +46,8 @@ from . import (
     mail_activity,
     mail_composer_mixin,
     mail_mail,
+    mail_mail_send,
+    ir_mail_server,
     mail_message,
     mail_notification,
     mail_scheduled_message,

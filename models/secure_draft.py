@@ -91,16 +91,19 @@ class SecureDraft(models.AbstractModel):
                 ]
             )
         )
+        contacts = set(pins.partner_id.ids)
+        companies = set(pins.company_id.ids)
         for draft in drafts:
-            draft["pin_rule"] = self._pin_rule(draft, pins)
+            draft["pin_rule"] = self._pin_rule(draft, contacts, companies)
 
     @api.model
-    def _pin_rule(self, draft, pins):
+    def _pin_rule(self, draft, contacts, companies):
+        """The PIN a draft has, given the ids of those who have one."""
         if draft["pin"]:
             return "message"
-        if draft["partner"] in pins.partner_id:
+        if draft["partner"].id in contacts:
             return "contact"
-        if draft["company"] in pins.company_id:
+        if draft["company"].id in companies:
             return "default"
         return None if draft["company"].secure_pin_required else "none"
 

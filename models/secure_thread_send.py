@@ -204,7 +204,11 @@ class SecureThreadSend(models.Model):
     def _note_activity(self, drafts):
         """Dates and counters, in one statement for each kind of change."""
         threads = self.sudo().browse({draft["thread"].id for draft in drafts})
-        threads.write({"last_message_date": fields.Datetime.now()})
+        now = fields.Datetime.now()
+        # Those just started have it
+        threads.filtered(lambda thread: thread.last_message_date != now).write(
+            {"last_message_date": now}
+        )
         inbound = [draft["thread"] for draft in drafts if draft["direction"] == INBOUND]
         for thread in inbound:
             thread.sudo().staff_unread_count += 1

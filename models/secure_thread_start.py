@@ -2,7 +2,7 @@
 
 import psycopg2
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError
 
 from ..tools.keyring import Purpose, new_uid
@@ -101,6 +101,7 @@ class SecureThreadStart(models.Model):
             else False,
             "responsible_id": draft["responsible"].id,
             "channel": draft["channel"],
+            "last_message_date": fields.Datetime.now(),
             "pin_rule": draft["pin_rule"],
             "res_model": draft["res_model"] if not draft["pin"] else False,
             "res_id": draft["res_id"] if not draft["pin"] else False,

@@ -4,8 +4,10 @@ from odoo import api, fields, models
 from odoo.tools import split_every
 
 from ..models.sealed_fields import SealedText
-from ..models.secure_dispatch_run import CHUNK
 from ..tools import log_filter, own_code
+
+SMS_CHUNK = 500
+"""How many are made at once: as many as Odoo hands to the gateway in one request."""
 
 
 class SmsComposer(models.TransientModel):
@@ -104,7 +106,7 @@ class SmsComposer(models.TransientModel):
         self.mass_force_send = False
         dispatch = self._secure_begin()
         ids = []
-        for chunk in split_every(CHUNK, records.ids):
+        for chunk in split_every(SMS_CHUNK, records.ids):
             sms = super()._action_send_sms_mass(records=records.browse(chunk))
             ids += sms.ids
             self.env.flush_all()
