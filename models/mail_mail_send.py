@@ -29,6 +29,7 @@ class Leaving:
 
     def __init__(self, mails):
         urls = mails.secure_link_id._urls()
+        mails.recipient_ids.fetch(["name", "email"])
         self._notices = {
             mail.id: Notice(url, mail._notification_email(url))
             for mail in mails
@@ -37,6 +38,8 @@ class Leaving:
         self._own = [mail.id for mail in mails if not mail._secure_by_odoo()]
         self.failures = {}
         """What the mail server said, by id of the mail."""
+        self.elsewhere = set()
+        """Ids of mails that another worker sends, or has just sent."""
         server = mails.env["ir.mail_server"]
         self.default_from = server._get_default_from_address()
         self.default_bounce = server._get_default_bounce_address()
@@ -78,9 +81,12 @@ class MailMail(models.Model):
             return super(MailMail, self - secure)._send(*args, **kwargs)
         own = self.with_context(secure_leaving=leaving)
         # Odoo names all of them
-        tried = self.browse() if args else own._send_notices(leaving, **kwargs)
-        if own - tried:
-            super(MailMail, own - tried)._send(*args, **kwargs)
+        left = self.browse() if args else own._send_notices(leaving, **kwargs)
+        elsewhere = own.browse(leaving.elsewhere)
+        rest = own - left - elsewhere
+        if rest:
+            super(MailMail, rest)._send(*args, **kwargs)
+        secure -= elsewhere
         sent = secure.filtered(lambda mail: mail.state == "sent")
         sent.secure_link_id._mark_left()
         failed = (secure - sent).filtered(lambda mail: mail.state == "exception")
@@ -105,8 +111,7 @@ class MailMail(models.Model):
         that a killed worker repeats one email at most, as Odoo's.
 
         :param leaving: :class:`Leaving`
-        :return: those that need nothing more: they left, or somebody else sends them.
-            The others are for Odoo: what the server refused is marked as failed there
+        :return: those that left; what the server refused is for Odoo to mark as failed
         """
         server = self.env["ir.mail_server"]
         if server._disable_send():
@@ -118,11 +123,14 @@ class MailMail(models.Model):
             domain_notifications_email=domain.default_from_email,
             domain_bounce_address=domain.bounce_email,
         )
+        if auto_commit:
+            # A link is valid before it leaves; and what others send now is seen
+            self.env.cr.commit()  # pylint: disable=invalid-commit
         self.env.flush_all()
-        left, elsewhere = [], []
+        left = []
         for mail_id, email in leaving.emails():
             if not self._lock_notice(mail_id):
-                elsewhere.append(mail_id)
+                leaving.elsewhere.add(mail_id)
                 continue
             try:
                 server._send_notice(email, smtp_session, mail_server)
@@ -139,20 +147,20 @@ class MailMail(models.Model):
                     post_send_callback([mail_id])
                 # What has left cannot be taken back
                 self.env.cr.commit()  # pylint: disable=invalid-commit
-        return self._settle_notices(left, elsewhere, post_send_callback)
-
-    def _settle_notices(self, left, elsewhere, post_send_callback):
-        """What is done once for all that left."""
-        self.invalidate_model(["state", "failure_type", "failure_reason"])
-        self.env["mail.notification"].invalidate_model(
-            ["notification_status", "failure_type", "failure_reason"]
-        )
-        sent = self.browse(left)
-        sent._postprocess_sent_message(success_pids=[], success_emails=[])
-        if post_send_callback:
+        if left and post_send_callback:
             post_send_callback(left)
-        _logger.info("%s notifications left by email", len(left))
-        return sent + self.browse(elsewhere)
+        return self.browse(left)._settle_notices()
+
+    def _settle_notices(self):
+        """What is done once for all that left."""
+        if self:
+            failure = ["failure_type", "failure_reason"]
+            self.invalidate_recordset(["state", *failure])
+            statuses = self.env["mail.notification"]
+            statuses.invalidate_model(["notification_status", *failure])
+            self._postprocess_sent_message(success_pids=[], success_emails=[])
+            _logger.info("%s notifications left by email", len(self))
+        return self
 
     def _lock_notice(self, mail_id):
         """Lock a mail and its status, so that noting that it left cannot fail.

@@ -106,12 +106,12 @@ class SecureThread(models.Model):
         )
         if sequence.implementation != "standard" or sequence.use_date_range:
             return [sequence.next_by_id() for _number in range(count)]
+        # What `get_next_char` does, with the dates in it worked out once
+        prefix, suffix = sequence._get_prefix_suffix()
         self.env.cr.execute(
             "SELECT nextval(%s) FROM generate_series(1, %s)",
             [f"ir_sequence_{sequence.id:03d}", count],
         )
-        # What `get_next_char` does, with the dates in it worked out once
-        prefix, suffix = sequence._get_prefix_suffix()
         return [
             f"{prefix}{number:0{sequence.padding}d}{suffix}"
             for (number,) in self.env.cr.fetchall()

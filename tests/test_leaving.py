@@ -1,6 +1,8 @@
 """Links as notifications leave: validity, failures, batches, changed addresses."""
 
+from contextlib import suppress
 from datetime import timedelta
+from smtplib import SMTPServerDisconnected
 from unittest.mock import patch
 
 from freezegun import freeze_time
@@ -9,6 +11,8 @@ from odoo import fields
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
+
+from odoo.addons.base.models.ir_mail_server import MailDeliveryException
 
 from ..tools import notification
 from .common import SecureCase
@@ -140,6 +144,84 @@ class TestLeaving(SecureCase):
             mail.send()
         self.assertEqual(mail.state, "sent")
         self.assertEqual(notified.notification_status, "sent")
+
+    def send_while(self, mails, happens):
+        """Send; before each email leaves, ``happens`` is called with its address."""
+        servers = type(self.env["ir.mail_server"])
+        send = servers._send_notice
+
+        def sending(server, email, *args):
+            happens(email["email_to_normalized"][0])
+            return send(server, email, *args)
+
+        with self.gateways(), patch.object(servers, "_send_notice", sending):
+            mails.send()
+        return [mail["email_to"] for mail in self._mails]
+
+    def test_one_refused_email_does_not_stop_the_others(self):
+        mails = self.mails_of(self.queue(3))
+
+        def refuse(address):
+            if address == "p1@batch.example":
+                raise MailDeliveryException(f"refused: {mails[1].body_html}")
+
+        with mute_logger("odoo.addons.mail.models.mail_mail"):
+            left = self.send_while(mails, refuse)
+        self.assertEqual(len(left), 2)
+        self.assertEqual(mails.mapped("state"), ["sent", "exception", "sent"])
+        self.assertIn("refused", mails[1].failure_reason)
+        self.assertEqual(
+            mails.notification_ids.mapped("notification_status"),
+            ["sent", "exception", "sent"],
+        )
+        links = mails.sudo().secure_link_id.sorted("id")
+        self.assertEqual([bool(link.left_at) for link in links], [True, False, True])
+
+    def test_what_another_worker_sends_is_left_to_it(self):
+        """It sent the second while this one was busy with the first."""
+        mails = self.mails_of(self.queue(3))
+
+        def other_worker(address):
+            if address == "p0@batch.example":
+                self.env.cr.execute(
+                    "UPDATE mail_mail SET state = 'sent' WHERE id = %s", [mails[1].id]
+                )
+
+        left = self.send_while(mails, other_worker)
+        self.assertEqual(
+            left, [['"P0" <p0@batch.example>'], ['"P2" <p2@batch.example>']]
+        )
+        links = mails.sudo().secure_link_id.sorted("id")
+        self.assertFalse(links[1].left_at, "noted by who sent it")
+
+    def test_mail_server_that_hangs_up_halfway(self):
+        """What left is noted; the rest stays in the queue."""
+        mails = self.mails_of(self.queue(3))
+
+        def hang_up(address):
+            if address == "p1@batch.example":
+                raise SMTPServerDisconnected()
+
+        with suppress(SMTPServerDisconnected):
+            self.send_while(mails, hang_up)
+            self.fail("somebody ought to know")
+        self.env.invalidate_all()
+        self.assertEqual(mails.mapped("state"), ["sent", "outgoing", "outgoing"])
+
+    def test_statements_for_each_email(self):
+        """One to lock it, one to note that it left."""
+        counts = []
+        for size in (10, 40):
+            mails = self.mails_of(self.queue(size))
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            with self.gateways():
+                mails.send()
+                self.env.flush_all()
+            counts.append(self.env.cr.sql_log_count - before)
+            self.assertEqual(len(self._mails), size)
+        self.assertLessEqual((counts[1] - counts[0]) / 30, 2.1, counts)
 
     def test_shorter_expiry_shortens_the_others(self):
         [first] = self.queue(expiry_hours=8760)
