@@ -22,6 +22,7 @@ OURS = (
     "compare",
     "helpdesk*",
     "pycache",
+    "rtlcss*",
 )
 OURS += ("lint*", "postgres*")
 

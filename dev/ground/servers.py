@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
+from . import rtlcss
 from .databases import Databases, filestore
 from .keep import open_lock, remove_tree, try_lock
 from .paths import BUILD, CHECKOUT, DATA, DEV, RUNS, WORK
@@ -71,6 +72,7 @@ class Servers:
 
     def open(self):
         """Start the outside world, then Odoo, and wait until it answers."""
+        self.env = rtlcss.env(self.ground)
         remove_tree(self.folder)
         self.folder.mkdir(parents=True)
         self.config = self.ground.write_config(
@@ -133,7 +135,7 @@ class Servers:
     def _start(self, name, *command):
         """Start one server; what it prints goes to a file of its name."""
         log = self.folder / f"{name.lower()}.out"
-        self.processes[name] = start(command, log, cwd=WORK, env=self.ground.env)
+        self.processes[name] = start(command, log, cwd=WORK, env=self.env)
 
     def _wait(self, url, name):
         """Wait until a server answers; tell why when it does not."""
