@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 import mailroom
-from ground import databases, keep, outcomes, paths, tests, venv
+from ground import databases, keep, outcomes, paths, rtlcss, tests, venv
 
 
 class TestMailroom(unittest.TestCase):
@@ -82,6 +82,17 @@ class TestGround(unittest.TestCase):
             with keep.build_folder(final) as draft:
                 (draft / "whole").touch()
             self.assertEqual([p.name for p in final.iterdir()], ["whole"])
+
+    def test_rtlcss_is_pinned_to_its_last_package(self):
+        """By version and hash; which registry it comes from is the machine's matter."""
+        listed = json.loads((rtlcss.FOLDER / "package-lock.json").read_text())
+        packages = {name: what for name, what in listed["packages"].items() if name}
+        self.assertIn("node_modules/rtlcss", packages)
+        for name, package in packages.items():
+            with self.subTest(name):
+                self.assertRegex(package["version"], r"^[0-9.]+$")
+                self.assertTrue(package["integrity"].startswith("sha512-"))
+                self.assertNotIn("resolved", package)
 
     def test_torn_stamp_counts_as_none(self):
         """A stamp cut short by a full disk does not vouch for anything."""

@@ -55,7 +55,8 @@ def _install(ground, folder):
     for name in NAMES:
         shutil.copy(FOLDER / name, folder)
     wheel = folder / "npm"
-    command = ("npm",) if program("npm", "node") else _npm_from_wheel(ground, wheel)
+    ready = program("npm") and program("node")
+    command = ("npm",) if ready else _npm_from_wheel(ground, wheel)
     failing = "rtlcss could not be downloaded. Is the network reachable?"
     quiet((*command, *INSTALL), failing, cwd=folder)
     shutil.rmtree(wheel, ignore_errors=True)
