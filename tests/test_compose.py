@@ -470,7 +470,10 @@ class TestPreview(ComposeCase):
     def test_language_of_the_contact(self):
         self.env["res.lang"]._activate_lang("ar_001")
         self.contact.lang = "ar_001"
-        self.assertIn('dir="rtl"', self.preview().preview_page)
+        form = self.preview()
+        self.assertIn('dir="rtl"', form.preview_page)
+        # Texts in the notification are the company's own, in whatever language
+        self.assertIn('<div dir="auto"', form.preview_mail)
 
     def test_somebody_else_is_not_shown(self):
         form = self.preview()
