@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+from pictures_arabic import ArabicPictures
 from pictures_outbox import OutboxPictures
 from pictures_switch import SwitchPictures
 from PIL import Image
@@ -103,6 +104,10 @@ class Pictures:
                 browser.new_context(viewport=PHONE).new_page(),
             )
             self.closed(browser)
+            ArabicPictures(self, self.contact).all(
+                browser.new_context(viewport=DESK).new_page(),
+                browser.new_context(viewport=PHONE).new_page(),
+            )
 
     def client(self, page):
         """Gate and conversation, on a phone."""
