@@ -203,13 +203,8 @@ def opened(ground, name, demo=False, **options):
     with sole(name):
         step("Making a fresh database")
         database = Databases(ground).fresh(name, demo)
-        servers = Servers(ground, name, database, **options)
-        try:
-            servers.open()
-            note(f"Odoo's log: {servers.log}")
+        with _running(Servers(ground, name, database, **options)) as servers:
             yield servers
-        finally:
-            servers.close()
 
 
 @contextmanager
@@ -221,13 +216,18 @@ def opened_apart(ground, name, **options):
         database = databases.fresh(name)
         databases.move(database, cluster)
         apart = Ground(ground.odoo, ground.python, cluster)
-        servers = Servers(apart, name, database, **options)
-        try:
-            servers.open()
-            note(f"Odoo's log: {servers.log}")
+        with _running(Servers(apart, name, database, **options)) as servers:
             yield servers
-        finally:
-            servers.close()
+
+
+@contextmanager
+def _running(servers):
+    try:
+        servers.open()
+        note(f"Odoo's log: {servers.log}")
+        yield servers
+    finally:
+        servers.close()
 
 
 def require_port(port):
