@@ -89,6 +89,29 @@ def mailing_case():
             mailing.action_launch()
             self.run_queue()
 
+        def queries_each(self, mailing_of):
+            """How many queries one recipient more costs.
+
+            :param mailing_of: function of (whether secure, how many) that returns a
+                mailing to people of its own
+            :return: (of a standard mailing, of a secure one)
+            """
+            counts = {}
+            for secure in (False, True):
+                for number in (10, 40):
+                    mailing = mailing_of(secure, number)
+                    self.env.flush_all()
+                    self.env.invalidate_all()
+                    with self.gateways():
+                        before = self.env.cr.sql_log_count
+                        mailing.sudo()._action_send_mail()
+                        self.env.flush_all()
+                        counts[secure, number] = self.env.cr.sql_log_count - before
+            return [
+                (counts[secure, 40] - counts[secure, 10]) / 30
+                for secure in (False, True)
+            ]
+
         def traces(self, mailing):
             return self.env["mailing.trace"].search(
                 [("mass_mailing_id", "=", mailing.id)], order="res_id"
