@@ -76,19 +76,27 @@ class SecureDispatchLine(models.Model):
     def _delivery(self, answered):
         if self.state != "sent":
             return self.state
-        if self.thread_id in answered and (
-            answered[self.thread_id] > self.message_id.date
-        ):
+        return self._delivery_of(
+            self.message_id, self.link_id, self.partner_id, answered.get(self.thread_id)
+        )
+
+    @api.model
+    def _delivery_of(self, message, link, partner, answered):
+        """What became of a message that was sent, all records as superuser.
+
+        :param answered: when the contact wrote last; None if never
+        """
+        if answered and answered > message.date:
             return "answered"
-        if self.message_id.secure_seen_date:
+        if message.secure_seen_date:
             return "read"
-        if self.link_id.opened_at:
+        if link.opened_at:
             return "opened"
         # Of the last notification: a new link comes with one of its own
-        messages = self.env["mail.message"].sudo()
-        notified = messages.browse(self.link_id.message_id) or self.message_id
+        notified = message.browse(link.message_id or message.id)
+        notified = notified.with_prefetch(message._prefetch_ids)
         row = notified.notification_ids.filtered(
-            lambda row: row.res_partner_id == self.partner_id
+            lambda row: row.res_partner_id == partner
         )[:1]
         known = FROM_NOTIFICATION.get(row.notification_type, {})
         return known.get(row.notification_status, "queued")

@@ -27,26 +27,19 @@ class SecureThreadNumbers(models.Model):
             .search([("thread_id", "in", self.ids), ("message_id", "in", messages.ids)])
         )
         by_message = {link.message_id: link for link in links.sorted("id")}
-        # sudo: of conversations the user may read, no content
-        line_model = self.env["secure.dispatch.line"].sudo()
-        answered = line_model._answered_threads_of(self)
-        # Read for all at once: each line below knows one message only
-        messages.notification_ids.fetch(
-            ["notification_status", "notification_type", "res_partner_id"]
-        )
+        lines = self.env["secure.dispatch.line"]
+        answered = lines._answered_threads_of(self)
+        # sudo: which contact it is
+        contacts = {thread.id: thread.partner_id for thread in self.sudo()}
         states = {}
         for message in messages:
-            thread = self.browse(message.res_id)
-            line = line_model.new(
-                {
-                    "state": "sent",
-                    "partner_id": thread.sudo().partner_id.id,
-                    "thread_id": thread.id,
-                    "message_id": message.id,
-                    "link_id": by_message.get(message.id, links.browse()).id,
-                }
+            state = lines._delivery_of(
+                message,
+                by_message.get(message.id, links.browse()),
+                contacts[message.res_id],
+                answered.get(self.browse(message.res_id)),
             )
-            states[thread.id] = (message.date, line._delivery(answered))
+            states[message.res_id] = (message.date, state)
         return states
 
     def _secure_grouped(self, directions, aggregate):
