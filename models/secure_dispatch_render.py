@@ -2,12 +2,11 @@
 
 import re
 
-import psycopg2
 from markupsafe import Markup
 
 from odoo import api, models
 
-from ..tools import log_filter, own_code
+from ..tools import own_code
 
 TEMPLATE_CHOOSES = ("template", "calendar")
 """Where the template says who gets it; elsewhere the sender did, and the template gives
@@ -168,22 +167,10 @@ class SecureDispatchRender(models.Model):
     def _render_group(self, lines):
         documents = {line: self._document_of(line) for line in lines}
         ids = list({document.id for document in documents.values()})
-        try:
-            with self.env.cr.savepoint(), log_filter.content_at_work():
-                texts = self._render_texts(ids)
-        except psycopg2.Error:
-            raise
-        except Exception:
-            if len(lines) > 1:
-                return {
-                    key: value
-                    for line in lines
-                    for key, value in self._render_group(line).items()
-                }
-            # What went wrong may quote the content: it is not kept
-            text = self.env._("The text could not be filled in.")
-            return {lines: {"problem": text}}
-        return {line: texts[record.id] for line, record in documents.items()}
+        road = self.env["secure.road"]
+        texts = road._render_each(ids, self._render_texts)
+        unfilled = {"problem": road._unfilled_text()}
+        return {line: texts[one.id] or unfilled for line, one in documents.items()}
 
     def _render_texts(self, ids):
         """:return: dict by document of dicts with ``subject`` and ``body``"""
