@@ -98,7 +98,7 @@ class MailTemplate(models.Model):
         if force_send:
             dispatch._outgoing_mails().send(raise_exception=raise_exception)
         else:
-            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+            self.env["secure.notification"]._wake_queue("email")
         return mails
 
     def _secure_plan(self, dispatch, rows, is_final):

@@ -123,6 +123,24 @@ class ResCompany(models.Model):
             "preferred": self._secure_sends_by_default(),
         }
 
+    def _secure_obstacle(self):
+        """Why nothing can be sent for the company now, as text; empty when it can."""
+        return (
+            self._secure_off_text() or self.env["secure.keyring"]._status()["problem"]
+        )
+
+    def _secure_off_text(self):
+        """:meth:`_secure_obstacle` as far as it is the company's own."""
+        # sudo: a setting of the company everybody who writes for it may know
+        company = self.sudo()
+        if company.secure_messaging_enabled:
+            return ""
+        return self.env._(
+            "Secure messaging is switched off for %(company)s: nothing can be sent. "
+            "An administrator can switch it on in the settings.",
+            company=company.display_name,
+        )
+
     def _secure_reply_to(self):
         """Where answers to a notification go: to Odoo, which answers with a pointer to
         the link, or to the company; never to somebody's own mailbox."""

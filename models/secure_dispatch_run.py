@@ -194,7 +194,7 @@ class SecureDispatchRun(models.Model):
             self.state = "running"
             self._deliver_lines(lines, leave)
             if not leave:
-                self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+                self.env["secure.notification"]._wake_queue("email")
         self._finish()
         return len(lines)
 

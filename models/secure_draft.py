@@ -124,12 +124,9 @@ class SecureDraft(models.AbstractModel):
     @api.model
     def _outbound_problem(self, draft):
         """Why no link may leave to this contact now, with or without a message."""
-        company = draft["company"]
-        if not company.secure_messaging_enabled:
-            return self.env._(
-                "Secure messaging is switched off for %(company)s. Nothing was sent.",
-                company=company.display_name,
-            )
+        off = draft["company"]._secure_off_text()
+        if off:
+            return off
         if draft["thread"] and not draft["thread"].active:
             return self.env._("This conversation is archived. Nothing was sent.")
         return self._recipient_problem(draft)

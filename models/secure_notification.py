@@ -16,6 +16,11 @@ SEND_NOW_LIMIT = 100
 """Up to this many mails leave right after the commit; more wait for Odoo's queue.
 Odoo's own limit for notifications (``mail.mail.force.send.limit``) is 100."""
 
+QUEUES = {
+    "email": "mail.ir_cron_mail_scheduler_action",
+    "sms": "sms.ir_cron_sms_scheduler_action",
+}
+
 
 def own_message_id():
     """A Message-Id that names neither record nor server."""
@@ -53,7 +58,12 @@ class SecureNotification(models.AbstractModel):
         if len(mails) <= SEND_NOW_LIMIT:
             mails.send_after_commit()
         else:
-            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+            self._wake_queue("email")
+
+    @api.model
+    def _wake_queue(self, channel):
+        """Have Odoo's queue send what waits there, soon."""
+        self.env.ref(QUEUES[channel])._trigger()
 
     @api.model
     def _queue_mails(self, rows):

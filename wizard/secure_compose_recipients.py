@@ -143,7 +143,7 @@ class SecureComposeRecipients(models.TransientModel):
                 compose.problem = str(refusal)
 
     def _find_problem(self, rows):
-        stopped = self._stopped()
+        stopped = self.company_id._secure_obstacle()
         if stopped:
             return stopped
         problems = [*self._recipient_problems(rows), self._files_problem()]
@@ -153,16 +153,6 @@ class SecureComposeRecipients(models.TransientModel):
             text = self.env._("… and %(count)s more problems.", count=more)
             found[PROBLEMS_TOLD:] = [text]
         return "\n".join(found)
-
-    def _stopped(self):
-        """Why nothing can be sent at all, as text."""
-        if not self.company_id.secure_messaging_enabled:
-            return self.env._(
-                "Secure messaging is switched off for %(company)s. An administrator "
-                "can switch it on in the settings.",
-                company=self.company_id.display_name,
-            )
-        return self.env["secure.keyring"]._status()["problem"]
 
     def _recipient_problems(self, rows):
         model, road = self.env["secure.draft"], self.env["secure.road"]

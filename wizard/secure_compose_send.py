@@ -9,6 +9,8 @@ from odoo.tools import format_datetime, html2plaintext
 from ..tools import content
 
 RESTRICTED_GROUP = "mail.group_mail_template_editor"
+LINK = "%s"
+"""Where the web client puts the link into what is said afterwards."""
 
 
 class SecureComposeSend(models.TransientModel):
@@ -123,7 +125,11 @@ class SecureComposeSend(models.TransientModel):
             self.attachment_ids or self.template_id or "<t" in (self.body or "")
         ):
             raise UserError(self.env._("Please write a message, or add a file."))
-        problem = self._stopped() or self._files_problem() or self._fields_problem()
+        problem = (
+            self.company_id._secure_obstacle()
+            or self._files_problem()
+            or self._fields_problem()
+        )
         if problem:
             raise UserError(problem)
 
@@ -161,14 +167,15 @@ class SecureComposeSend(models.TransientModel):
         if failed:
             text = self.env._(
                 "Sent securely to %(sent)s of %(count)s contacts. What is wrong with "
-                "the others stands in the Outbox: %%s",
+                "the others stands in the Outbox: %(link)s",
                 sent=sent,
                 count=sent + failed,
+                link=LINK,
             )
             return self._done_notification("warning", text, dispatch, dispatch.name)
         threads = dispatch.line_ids.thread_id
         if len(threads) == 1:
-            text = self.env._("Sent securely to %s.")
+            text = self.env._("Sent securely to %(link)s.", link=LINK)
             return self._done_notification(
                 "success", text, threads, threads.partner_id.display_name
             )
@@ -178,15 +185,15 @@ class SecureComposeSend(models.TransientModel):
     def _later_text(self, dispatch):
         count = dispatch.line_count or self.recipient_count
         if dispatch.state == "running":
-            text = self.env._("Being sent to %(count)s contacts, see", count=count)
-        else:
-            when = format_datetime(self.env, dispatch.scheduled_at)
-            text = self.env._(
-                "Will be sent to %(count)s contacts on %(when)s, see",
-                count=count,
-                when=when,
+            return self.env._(
+                "Being sent to %(count)s contacts, see %(link)s", count=count, link=LINK
             )
-        return f"{text} %s"
+        return self.env._(
+            "Will be sent to %(count)s contacts on %(when)s, see %(link)s",
+            count=count,
+            when=format_datetime(self.env, dispatch.scheduled_at),
+            link=LINK,
+        )
 
     def _done_notification(self, kind, message, record=None, label=""):
         links = []

@@ -46,20 +46,9 @@ class MailingMailingSend(models.Model):
 
     # -- what stops a whole mailing ----------------------------------------------
 
-    def _secure_obstacle(self):
-        """Why nothing of this mailing can be sent now, as text; empty when it can."""
-        company = self._secure_company()
-        # sudo: a setting everybody who writes for the company may know
-        if not company.sudo().secure_messaging_enabled:
-            return self.env._(
-                "Secure messaging is switched off for %(company)s. Nothing was sent.",
-                company=company.display_name,
-            )
-        return self.env["secure.keyring"]._status()["problem"]
-
     def _secure_check(self):
         for mailing in self.filtered("secure_send"):
-            problem = mailing._secure_obstacle()
+            problem = mailing._secure_company()._secure_obstacle()
             if problem:
                 raise UserError(problem)
 
@@ -75,7 +64,7 @@ class MailingMailingSend(models.Model):
         """In the queue: what cannot be sent is put back, with a to-do; others go on."""
         stopped = self.browse()
         for mailing in self.filtered("secure_send"):
-            problem = mailing._secure_obstacle()
+            problem = mailing._secure_company()._secure_obstacle()
             if problem:
                 mailing._secure_put_back(problem)
                 stopped += mailing
@@ -126,7 +115,7 @@ class MailingMailingSend(models.Model):
             failed.mailing_trace_ids.write(
                 {"trace_status": "outgoing", "failure_type": False}
             )
-            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+            self.env["secure.notification"]._wake_queue("email")
 
     def _secure_retry_sms(self):
         # sudo: as Odoo does with what failed
@@ -137,4 +126,4 @@ class MailingMailingSend(models.Model):
         )
         if failed:
             failed.action_set_outgoing()
-            self.env.ref("sms.ir_cron_sms_scheduler_action").sudo()._trigger()
+            self.env["secure.notification"]._wake_queue("sms")
