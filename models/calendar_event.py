@@ -104,22 +104,13 @@ class CalendarEvent(models.Model):
         road = self.env["secure.road"]
         own = road._document_companies(self).get(self.id)
         responsible = road._document_responsible(self, partner) or road._sender()
-        # sudo: facts about who sends, whoever sets it off
-        sender, contact = responsible.sudo(), partner.sudo()
-        row = {
+        return {
             "record": self,
             "res_id": self.id,
             "partner": partner,
-            "company": own
-            or sender.company_id
-            or contact.company_id
-            or self.env.company,
+            "company": own or road._company_for(responsible, partner),
+            **(road._in_the_name_of(responsible) if responsible else {}),
         }
-        if responsible:
-            row.update(
-                responsible=responsible, sender=responsible, author=sender.partner_id
-            )
-        return row
 
     def _secure_time(self):
         """When it is, with the time zone."""

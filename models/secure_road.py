@@ -9,7 +9,7 @@ from odoo.tools.mail import plaintext2html
 
 from ..tools import own_code
 
-LINE = Markup('<p><i class="fa fa-lock"></i> %s %s</p>')
+LINE = Markup('<p><i class="fa fa-lock"></i> %s</p>')
 """What a document's chatter keeps: a lock, and where to read on."""
 
 
@@ -79,24 +79,37 @@ class SecureRoad(models.AbstractModel):
         record = values.pop("record", None)
         human = self._sender()
         own = companies.get((record._name, record.id)) if record else None
-        responsible = human or self._document_responsible(record, values["partner"])
-        # sudo: which company, and who is in charge there, whoever sends
-        company = (
-            own
-            or values.get("company")
-            or (self.env.company if human else responsible.company_id)
-            or values["partner"].sudo().company_id
+        partner = values["partner"]
+        responsible = human or self._document_responsible(record, partner)
+        company = own or values.get("company") or (human and self.env.company)
+        company = company or self._company_for(responsible, partner)
+        # sudo: who is in charge there, whoever sends
+        responsible = responsible or company.sudo().secure_responsible_id
+        document = record or partner
+        return {
+            "res_model": document._name,
+            "res_id": document.id,
+            **({"responsible": human} if human else self._in_the_name_of(responsible)),
+            **values,
+            "company": company,
+        }
+
+    @api.model
+    def _company_for(self, responsible, partner):
+        """The company of what belongs to none itself."""
+        # sudo: which company, whoever sends
+        return (
+            responsible.sudo().company_id
+            or partner.sudo().company_id
             or self.env.company
         )
-        responsible = responsible or company.sudo().secure_responsible_id
-        document = record or values["partner"]
-        values.setdefault("res_model", document._name)
-        values.setdefault("res_id", document.id)
-        values.setdefault("responsible", responsible)
-        if not human:
-            values.setdefault("sender", responsible)
-            values.setdefault("author", responsible.sudo().partner_id)
-        return {**values, "company": company}
+
+    @api.model
+    def _in_the_name_of(self, user):
+        """What a message that nobody wrote takes from the user who answers for it."""
+        # sudo: facts about who sends, whoever sets it off
+        author = user.sudo().partner_id
+        return {"responsible": user, "sender": user, "author": author}
 
     @api.model
     def _document_responsible(self, record, partner):
@@ -146,7 +159,7 @@ class SecureRoad(models.AbstractModel):
             Markup("%s (%s)") % (thread.partner_id.name, thread._get_html_link())
             for thread in threads
         )
-        return LINE % (self.env._("Secure message to"), links)
+        return LINE % self.env._("Secure message to %(contacts)s", contacts=links)
 
     @api.model
     def _line_of_links(self, links):
@@ -160,8 +173,11 @@ class SecureRoad(models.AbstractModel):
         """Like :meth:`_line`, of what will be sent later."""
         # sudo: names, which those who may read the document see
         names = ", ".join(dispatch.sudo().line_ids.partner_id.mapped("name"))
-        text = self.env._("Secure message to %s, scheduled:", names)
-        return LINE % (text, dispatch._get_html_link(dispatch.name))
+        return LINE % self.env._(
+            "Secure message to %(contacts)s, scheduled: %(link)s",
+            contacts=names,
+            link=dispatch._get_html_link(dispatch.name),
+        )
 
     @api.model
     def _check_sendable(self, drafts):

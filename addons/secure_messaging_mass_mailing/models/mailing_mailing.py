@@ -73,12 +73,8 @@ class MailingMailing(models.Model):
         user = self._secure_user()
         if not user:
             return {}
-        return {
-            "company": user.company_id,
-            "responsible": user,
-            "sender": user,
-            "author": user.partner_id,
-        }
+        road = self.env["secure.road"]
+        return {"company": user.company_id, **road._in_the_name_of(user)}
 
     # -- statistics --------------------------------------------------------------
 
