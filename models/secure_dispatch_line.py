@@ -69,8 +69,10 @@ class SecureDispatchLine(models.Model):
     _waiting_index = models.Index("(dispatch_id, id) WHERE state = 'waiting'")
 
     def _compute_delivery(self):
-        answered = self._answered_threads()
-        for line in self.sudo():
+        # sudo: dates and states only, of sends the reader already sees
+        lines = self.sudo()
+        answered = lines._answered_threads_of(lines.thread_id)
+        for line in lines:
             line.delivery = line._delivery(answered)
 
     def _delivery(self, answered):
@@ -101,12 +103,9 @@ class SecureDispatchLine(models.Model):
         known = FROM_NOTIFICATION.get(row.notification_type, {})
         return known.get(row.notification_status, "queued")
 
-    def _answered_threads(self):
-        """When each conversation's contact wrote last; one query for all lines."""
-        return self._answered_threads_of(self.sudo().thread_id)
-
     @api.model
     def _answered_threads_of(self, asked):
+        """When each conversation's contact wrote last; one query for all."""
         # sudo: dates only, of sends the reader already sees
         groups = (
             self.env["mail.message"]
@@ -121,8 +120,7 @@ class SecureDispatchLine(models.Model):
                 ["date:max"],
             )
         )
-        threads = self.env["secure.thread"].sudo()
-        return {threads.browse(res_id): date for res_id, date in groups}
+        return {asked.browse(res_id): date for res_id, date in groups}
 
     @api.depends("res_model", "res_id")
     def _compute_document_name(self):

@@ -12,7 +12,7 @@ class SecureDispatchRecipients(models.Model):
 
     def _put_recipients(self, rows):
         self.line_ids.unlink()
-        self.env["secure.dispatch.line"].sudo().create(
+        self.env["secure.dispatch.line"].create(
             [
                 {
                     "dispatch_id": self.id,

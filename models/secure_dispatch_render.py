@@ -27,6 +27,7 @@ class SecureDispatchRender(models.Model):
 
         :param lines: as superuser; authors need no access to their sends
         """
+        # sudo: authors need no access to their sends
         dispatch = self.sudo()
         template = dispatch.template_id and not dispatch.sealed_body
         if template and dispatch.origin in TEMPLATE_CHOOSES:
@@ -53,6 +54,7 @@ class SecureDispatchRender(models.Model):
     def _about(self, line):
         """Which document a recipient's conversation is about. What was composed to
         contacts is about none, and starts a conversation of its own."""
+        # sudo: authors need no access to their sends
         dispatch = self.sudo()
         if dispatch.origin == "compose" and not dispatch.res_model:
             return {"record": None, "res_model": False, "res_id": False}
@@ -61,6 +63,7 @@ class SecureDispatchRender(models.Model):
 
     def _find_partners(self, lines):
         """Whom a document is for by now, that had nobody when it was sent."""
+        # sudo: authors need no access to their sends
         model = self.sudo().res_model
         if not lines or model not in self.env:
             return
@@ -72,6 +75,7 @@ class SecureDispatchRender(models.Model):
 
     def _shared_values(self):
         """What all recipients get alike."""
+        # sudo: authors need no access to their sends
         dispatch = self.sudo()
         return {
             "company": dispatch.company_id,
@@ -83,9 +87,12 @@ class SecureDispatchRender(models.Model):
             "colleagues": dispatch.participant_ids,
         }
 
+    def _document_model(self):
+        # sudo: authors need no access to their sends
+        return self.env[self.sudo().res_model or "res.partner"]
+
     def _document_of(self, line):
-        model = self.sudo().res_model or "res.partner"
-        return self.env[model].browse(line.res_id or line.partner_id.id)
+        return self._document_model().browse(line.res_id or line.partner_id.id)
 
     # -- what stands in the way ----------------------------------------------------
 
@@ -94,6 +101,7 @@ class SecureDispatchRender(models.Model):
 
         :return: dict of texts by line
         """
+        # sudo: authors need no access to their sends
         dispatch = self.sudo()
         if dispatch.has_pin and not dispatch.sealed_pin:
             text = self.env._(
@@ -115,11 +123,11 @@ class SecureDispatchRender(models.Model):
 
     def _documents(self, lines):
         """The documents of recipients, those that are still there."""
-        model = self.sudo().res_model or "res.partner"
         ids = {self._document_of(line).id for line in lines}
-        return self.env[model].browse(filter(None, ids)).exists()
+        return self._document_model().browse(filter(None, ids)).exists()
 
     def _blacklisted(self, lines):
+        # sudo: authors need no access to their sends
         dispatch = self.sudo()
         if dispatch.origin not in MASS or dispatch.line_count < 2:
             return {}
@@ -130,10 +138,10 @@ class SecureDispatchRender(models.Model):
     @api.model
     def _blacklisted_partners(self, partners, channel):
         """Those who asked not to get mass mails or SMS; one query for all."""
+        # sudo: as Odoo's mass modes, whoever sends
         addresses = {
             partner: partner._secure_address(channel) for partner in partners.sudo()
         }
-        # sudo: as Odoo's mass modes, whoever sends
         model, field = {
             "email": ("mail.blacklist", "email"),
             "sms": ("phone.blacklist", "number"),
@@ -141,7 +149,7 @@ class SecureDispatchRender(models.Model):
         known = list(filter(None, addresses.values()))
         rows = self.env[model].sudo().search_read([(field, "in", known)], [field])
         listed = {row[field] for row in rows}
-        return partners.filtered(lambda one: addresses[one.sudo()] in listed)
+        return partners.filtered(lambda one: addresses[one] in listed)
 
     def _document_colleagues(self, lines):
         """Colleagues who have a part in each document, by its id; they take part in
@@ -174,6 +182,7 @@ class SecureDispatchRender(models.Model):
 
     def _render_texts(self, ids):
         """:return: dict by document of dicts with ``subject`` and ``body``"""
+        # sudo: authors need no access to their sends
         dispatch = self.sudo()
         road = self.env["secure.road"]
         templates = (dispatch.template_id, dispatch.sms_template_id)
@@ -197,13 +206,14 @@ class SecureDispatchRender(models.Model):
         }
 
     def _render(self, field, engine, ids):
-        model = self.sudo().res_model or "res.partner"
-        source = self.sudo()._open_sealed(field) or ""
-        if self.sudo().is_final or not DYNAMIC.search(source):
+        # sudo: authors need no access to their sends
+        dispatch = self.sudo()
+        source = dispatch._open_sealed(field) or ""
+        if dispatch.is_final or not DYNAMIC.search(source):
             return dict.fromkeys(ids, Markup(source) if engine == "qweb" else source)
         options = {"post_process": True} if engine == "qweb" else {}
         rendered = self.env["mail.render.mixin"]._render_template(
-            source, model, ids, engine=engine, options=options
+            source, self._document_model()._name, ids, engine=engine, options=options
         )
         return {
             id_: Markup(text) if engine == "qweb" else text
@@ -213,10 +223,11 @@ class SecureDispatchRender(models.Model):
     def _template_files(self, lines):
         """Files and reports of the template that was chosen, by document: those of
         Odoo's composer are among its own files already, but for the reports."""
+        # sudo: authors need no access to their sends, nor to the templates
         dispatch = self.sudo()
         names = TEMPLATE_FILES if dispatch.origin == "compose" else TEMPLATE_FILES[1:]
         template = dispatch.template_id.with_env(self.env)
-        if not lines or not any(template.sudo()[name] for name in names):
+        if not lines or not any(dispatch.template_id[name] for name in names):
             return {}
         ids = self._documents(lines).ids
         generated = template._generate_template(ids, names)
@@ -227,20 +238,22 @@ class SecureDispatchRender(models.Model):
 
     def _template_rows(self, lines):
         """Like :meth:`_rows`, by an email template as it is now."""
-        template = self.template_id
+        # sudo: authors need no access to their sends
+        dispatch = self.sudo()
+        template = dispatch.template_id.with_env(self.env)
         waiting = lines.grouped("res_id")
         served = {
             (line.res_id, line.partner_id)
-            for line in self.sudo().line_ids - lines.sudo()
+            for line in dispatch.line_ids - lines
             if line.res_id in waiting
         }
         rows = []
         for row in template._secure_rows(list(waiting)):
-            partner = row.get("partner", self.env["res.partner"]).sudo()
+            partner = row.get("partner", self.env["res.partner"])
             if (row["res_id"], partner) in served:
                 continue
             row["line"] = self._line_for(waiting, row["res_id"], partner)
-            rows.append({**row, "channel": self.sudo().channel})
+            rows.append({**row, "channel": dispatch.channel})
         return rows
 
     @api.model

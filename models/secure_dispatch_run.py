@@ -52,8 +52,7 @@ class SecureDispatchRun(models.Model):
         if content["pin"] is None:
             content["pin"] = self._open_sealed("sealed_pin")
         author = self.env["secure.road"]._sender()
-        dispatch = self.sudo()
-        dispatch.write(
+        self.write(
             {
                 **values,
                 "user_id": author.id,
@@ -64,9 +63,9 @@ class SecureDispatchRun(models.Model):
                 "date": fields.Datetime.now(),
             }
         )
-        dispatch._put_content(**content)
-        dispatch._put_recipients(rows)
-        return dispatch
+        self._put_content(**content)
+        self._put_recipients(rows)
+        return self
 
     @api.model
     def _parted(self, values):
@@ -81,7 +80,7 @@ class SecureDispatchRun(models.Model):
         self._seal("sealed_pin", pin)
         self.has_pin = bool(pin)
         self.attachment_ids.unlink()
-        self.env["ir.attachment"].sudo().with_context(**own_code.MARK).create(
+        self.env["ir.attachment"].with_context(**own_code.MARK).create(
             [
                 {"name": name, "raw": data, "res_model": self._name, "res_id": self.id}
                 for name, data in files
@@ -92,12 +91,12 @@ class SecureDispatchRun(models.Model):
     def _start(self):
         """Begin with what was planned: at once when few wait, else by the cron."""
         self.ensure_one()
-        cron = self.env.ref("secure_messaging.ir_cron_dispatch").sudo()
+        cron = self.env.ref("secure_messaging.ir_cron_dispatch")
         if self.scheduled_at and self.scheduled_at > fields.Datetime.now():
-            self.sudo().state = "scheduled"
+            self.state = "scheduled"
             return cron._trigger(self.scheduled_at)
-        self.sudo().state = "running"
-        self.sudo()._fill_from_filter()
+        self.state = "running"
+        self._fill_from_filter()
         if self.waiting_count > RUN_NOW_LIMIT:
             return cron._trigger()
         return self._run_chunk(RUN_NOW_LIMIT)
@@ -107,7 +106,7 @@ class SecureDispatchRun(models.Model):
         """Carry on with whatever is due, a chunk of each in turn. Can be killed, and
         run twice at once: a recipient is marked in the transaction that sends, and the
         send is locked by it."""
-        due = self.sudo().search(self._due_domain(), order="id")
+        due = self.search(self._due_domain(), order="id")
         clashes = dict.fromkeys(due.ids, 0)
         while due:
             for dispatch in due:
@@ -132,9 +131,8 @@ class SecureDispatchRun(models.Model):
     @api.model
     def _count_due(self):
         """How many recipients wait for the cron."""
-        due = self.sudo()._search(self._due_domain())
-        lines = self.env["secure.dispatch.line"].sudo()
-        return lines.search_count(
+        due = self._search(self._due_domain())
+        return self.env["secure.dispatch.line"].search_count(
             [("dispatch_id", "in", due), ("state", "=", "waiting")]
         )
 

@@ -236,4 +236,4 @@ class SecureCompose(models.TransientModel):
         """Remove the files of forms that were never sent."""
         limit = fields.Datetime.now() - UPLOADS_KEPT
         domain = [("res_model", "=", self._name), ("write_date", "<", limit)]
-        self.env["ir.attachment"].sudo().search(domain).unlink()
+        self.env["ir.attachment"].search(domain).unlink()

@@ -61,7 +61,7 @@ class SecureComposeSend(models.TransientModel):
         dispatch = self._plan_dispatch(rows, colleagues)
         dispatch._start()
         action = self._done_action(dispatch)
-        self.sudo().unlink()
+        self.unlink()
         return action
 
     def _is_by_filter(self):
