@@ -75,17 +75,10 @@ class SecureRoadRecipients(models.AbstractModel):
             for name, email in email_split_tuples(text or ""):
                 normalized = email_normalize(email)
                 named.setdefault(normalized or email, name)
-        found = self._contacts_by("email_normalized", named)
-        contacts, problems, unknown = {}, {}, []
-        for email in named:
-            candidates = found.get(email, self.env["res.partner"])
-            if len(candidates) > 1:
-                problems[email] = self._ambiguous_text(email, candidates)
-            elif candidates:
-                contacts[email] = candidates
-            elif email_normalize(email):
-                unknown.append(email)
-            else:
+        contacts, problems, strange = self._only_ones("email_normalized", named)
+        unknown = [email for email in strange if email_normalize(email)]
+        for email in strange:
+            if email not in unknown:
                 problems[email] = self.env._("%s is no email address.", email)
         if unknown and not self.env["res.partner"].has_access("create"):
             for email in unknown:
@@ -112,19 +105,12 @@ class SecureRoadRecipients(models.AbstractModel):
 
         :return: (dict of ``res.partner`` by number, dict of reasons by number)
         """
-        found = self._contacts_by("phone_sanitized", numbers)
-        contacts, problems = {}, {}
-        for number in numbers:
-            candidates = found.get(number, self.env["res.partner"])
-            if len(candidates) > 1:
-                problems[number] = self._ambiguous_text(number, candidates)
-            elif candidates:
-                contacts[number] = candidates
-            else:
-                problems[number] = self.env._(
-                    "No contact has the number %s. Please add it to a contact first.",
-                    number,
-                )
+        contacts, problems, unknown = self._only_ones("phone_sanitized", numbers)
+        for number in unknown:
+            problems[number] = self.env._(
+                "No contact has the number %s. Please add it to a contact first.",
+                number,
+            )
         return contacts, problems
 
     @api.model
@@ -138,15 +124,14 @@ class SecureRoadRecipients(models.AbstractModel):
         if not number:
             text = self.env._("“%s” is neither an address nor a number.", text or "")
             return {}, {"": text}
-        contacts, problems = self._find_numbers([number])
-        if problems and not self._contacts_by("phone_sanitized", [number]):
-            if not partners.has_access("create"):
-                text = self.env._(
-                    "No contact has the number %s, and you may not add contacts.",
-                    number,
-                )
-                return {}, {number: text}
-            return {number: partners.create({"name": number, "phone": number})}, {}
+        contacts, problems, unknown = self._only_ones("phone_sanitized", [number])
+        if unknown and partners.has_access("create"):
+            contacts[number] = partners.create({"name": number, "phone": number})
+        elif unknown:
+            problems[number] = self.env._(
+                "No contact has the number %s, and you may not add contacts.",
+                number,
+            )
         return contacts, problems
 
     @api.model
@@ -197,6 +182,22 @@ class SecureRoadRecipients(models.AbstractModel):
         ]
         if any(problems):
             raise UserError("\n".join(filter(None, problems)))
+
+    @api.model
+    def _only_ones(self, field, values):
+        """The contact behind each address or number that just one has.
+
+        :return: (dict of ``res.partner``, dict of reasons for those of several, list of
+            those of nobody)
+        """
+        found = self._contacts_by(field, values)
+        ones = {value: one for value, one in found.items() if len(one) == 1}
+        problems = {
+            value: self._ambiguous_text(value, several)
+            for value, several in found.items()
+            if value not in ones
+        }
+        return ones, problems, [value for value in values if value not in found]
 
     @api.model
     def _contacts_by(self, field, values):
