@@ -199,17 +199,7 @@ class CalendarEvent(models.Model):
                     "to securely."
                 )
             )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("New Secure Message"),
-            "res_model": "secure.compose",
-            "view_mode": "form",
-            "target": "new",
-            "context": {
-                "default_res_model": self._name,
-                "default_res_ids": self.ids,
-            },
-        }
+        return self.env["secure.compose"].action_about(self._name, self.ids)
 
     def action_secure_threads(self):
         """Show the conversations about the appointment."""

@@ -65,15 +65,10 @@ class ResPartner(models.Model):
     # -- actions -----------------------------------------------------------------
 
     def action_secure_compose(self):
+        """Write to the contact."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("New Secure Message"),
-            "res_model": "secure.compose",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_ids": self.ids},
-        }
+        defaults = {"default_partner_ids": self.ids}
+        return self.env["secure.compose"]._form_action(context=defaults)
 
     def action_secure_pin(self):
         self.ensure_one()

@@ -49,11 +49,8 @@ class SecureDispatchAct(models.Model):
         """Open the form it was written in, with what was written."""
         claimed = self._claim("scheduled")
         compose = self.env["secure.compose"]._for_dispatch(claimed)
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "secure_messaging.secure_compose_action"
-        )
         name = self.env._("Change %(name)s", name=claimed.name)
-        return {**action, "name": name, "res_id": compose.id}
+        return compose._form_action(name=name, res_id=compose.id)
 
     def action_cancel(self):
         """Send to nobody more."""

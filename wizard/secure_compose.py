@@ -184,11 +184,16 @@ class SecureCompose(models.TransientModel):
 
             action = env["secure.compose"].action_about(records._name, records.ids)
         """
+        defaults = {"default_res_model": res_model, "default_res_ids": list(res_ids)}
+        return self._form_action(context=defaults)
+
+    @api.model
+    def _form_action(self, **values):
+        """The action that opens the form, with some of its values changed."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "secure_messaging.secure_compose_action"
         )
-        defaults = {"default_res_model": res_model, "default_res_ids": list(res_ids)}
-        return {**action, "context": defaults}
+        return {**action, **values}
 
     @api.model
     def _for_dispatch(self, dispatch):

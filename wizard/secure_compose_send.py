@@ -36,10 +36,7 @@ class SecureComposeSend(models.TransientModel):
     def _at_step(self, step):
         self.ensure_one()
         self.step = step
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "secure_messaging.secure_compose_action"
-        )
-        return {**action, "res_id": self.id}
+        return self._form_action(res_id=self.id)
 
     # -- sending -----------------------------------------------------------------
 

@@ -55,15 +55,10 @@ class SmsComposerScreen(models.TransientModel):
         contacts = composer._secure_contacts()
         if not contacts:
             raise UserError(self.env._("There is no contact to send to."))
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("New Secure Message"),
-            "res_model": "secure.compose",
-            "views": [[False, "form"]],
-            "target": "new",
-            "context": {
+        return self.env["secure.compose"]._form_action(
+            context={
                 "default_partner_ids": contacts.ids,
                 "default_channel": "sms",
                 "default_body": self.env["secure.road"]._html(values.get("body")),
-            },
-        }
+            }
+        )
