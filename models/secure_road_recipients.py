@@ -76,10 +76,10 @@ class SecureRoadRecipients(models.AbstractModel):
                 normalized = email_normalize(email)
                 named.setdefault(normalized or email, name)
         contacts, problems, strange = self._only_ones("email_normalized", named)
-        unknown = [email for email in strange if email_normalize(email)]
         for email in strange:
-            if email not in unknown:
+            if not email_normalize(email):
                 problems[email] = self.env._("%s is no email address.", email)
+        unknown = [email for email in strange if email not in problems]
         if unknown and not self.env["res.partner"].has_access("create"):
             for email in unknown:
                 problems[email] = self.env._(
@@ -191,13 +191,16 @@ class SecureRoadRecipients(models.AbstractModel):
             those of nobody)
         """
         found = self._contacts_by(field, values)
-        ones = {value: one for value, one in found.items() if len(one) == 1}
-        problems = {
-            value: self._ambiguous_text(value, several)
-            for value, several in found.items()
-            if value not in ones
-        }
-        return ones, problems, [value for value in values if value not in found]
+        ones, problems, unknown = {}, {}, []
+        for value in values:
+            candidates = found.get(value)
+            if not candidates:
+                unknown.append(value)
+            elif len(candidates) > 1:
+                problems[value] = self._ambiguous_text(value, candidates)
+            else:
+                ones[value] = candidates
+        return ones, problems, unknown
 
     @api.model
     def _contacts_by(self, field, values):
