@@ -59,24 +59,23 @@ class SecureMailAnswer(models.Model):
             .sudo()
             .search([("email_normalized", "=", sender)], limit=1)
         )
-        lang = partner.lang or company.partner_id.lang
-        body = (
-            self.env["ir.qweb"]
-            .with_context(lang=lang)
-            ._render(
-                "secure_messaging.mail_answer",
-                {"company": company},
-                minimal_qcontext=True,
-            )
+        env = self.with_context(lang=partner.lang or company.partner_id.lang).env
+        what_to_do = env._(
+            "To answer a secure message of %(company)s, please open the link in the "
+            "notification you received, and write your answer there.",
+            company=company.name,
+        )
+        body = env["ir.qweb"]._render(
+            "secure_messaging.mail_answer",
+            {"what_to_do": what_to_do},
+            minimal_qcontext=True,
         )
         mail = (
             self.env["mail.mail"]
             .sudo()
             .create(
                 {
-                    "subject": self.with_context(lang=lang).env._(
-                        "Your email was not delivered"
-                    ),
+                    "subject": env._("Your email was not delivered"),
                     "body_html": body,
                     "email_from": company.email_formatted,
                     "reply_to": False,
