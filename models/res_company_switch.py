@@ -17,16 +17,17 @@ class ResCompanySwitch(models.Model):
         """
         self.ensure_one()
         marked = [("send_securely", "=", True)]
-        scheduled = [("state", "=", "scheduled"), ("company_id", "=", self.id)]
+        chosen = [("secure_send", "=", True)]
+        waiting = [
+            ("state", "in", ("scheduled", "running", "held")),
+            ("company_id", "=", self.id),
+        ]
         kinds = [
             (self.env._("Email templates"), "mail.template", marked),
             (self.env._("SMS templates"), "sms.template", marked),
-            (
-                self.env._("Server actions"),
-                "ir.actions.server",
-                [("secure_send", "=", True)],
-            ),
-            (self.env._("Scheduled sends"), "secure.dispatch", scheduled),
+            (self.env._("Server actions"), "ir.actions.server", chosen),
+            (self.env._("Appointment reminders"), "calendar.alarm", chosen),
+            (self.env._("Sends that wait"), "secure.dispatch", waiting),
         ]
         rows = [
             (kind, *self._secure_names(model, domain)) for kind, model, domain in kinds

@@ -423,9 +423,35 @@ class TestMarkedScreens(ScreenCase):
             )
         other = self.env["res.company"].create({"name": "Second Office"})
         kinds = [kind for kind, _names, _count in other._secure_marked()]
-        self.assertNotIn("Scheduled sends", kinds)
+        self.assertNotIn("Sends that wait", kinds)
         kinds = [kind for kind, _names, _count in self.company._secure_marked()]
-        self.assertIn("Scheduled sends", kinds)
+        self.assertIn("Sends that wait", kinds)
+
+    def test_reminders_are_listed(self):
+        alarms = self.env["calendar.alarm"]
+        values = {"alarm_type": "sms", "duration": 1, "interval": "hours"}
+        alarms.create({**values, "name": "Standard"})
+        alarms.create({**values, "name": "Confidential", "secure_send": True})
+        form = self.settings()
+        form.secure_messaging_enabled = False
+        lines = form.secure_off_warning.split("\n")
+        self.assertEqual(len(lines), 4, lines)
+        self.assertEqual(lines[3], "Appointment reminders (1): Confidential")
+
+    def test_sends_on_hold_or_on_their_way_are_listed(self):
+        with self.gateways():
+            self.contact.with_user(self.writer).message_post(
+                body=CANARY,
+                partner_ids=self.contact.ids,
+                send_securely=True,
+                scheduled_date="2099-01-01 10:00:00",
+            )
+        [dispatch] = self.env["secure.dispatch"].search([])
+        for state, listed in (("held", True), ("running", True), ("sent", False)):
+            with self.subTest(state=state):
+                dispatch.sudo().state = state
+                kinds = [kind for kind, _names, _count in self.company._secure_marked()]
+                self.assertEqual("Sends that wait" in kinds, listed)
 
     def test_nothing_marked_nothing_told(self):
         self.template.send_securely = False
