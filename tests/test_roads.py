@@ -713,6 +713,29 @@ class TestSmsComposer(RoadCase):
             dispatch.sudo().action_retry()
         self.assertIn(nowhere, self.threads().partner_id)
 
+    def test_pressed_twice(self):
+        numbers = self.env["sms.composer"].with_user(self.writer)
+        numbers = numbers.create(
+            {
+                "composition_mode": "numbers",
+                "numbers": "+32470123456",
+                "body": CANARY,
+                "secure_send": True,
+            }
+        )
+        for composer in (self.composer(self.both, secure_send=True), numbers):
+            with self.subTest(mode=composer.composition_mode), self.gateways():
+                composer.action_send_sms()
+                self.leave()
+                lines = self.env["secure.dispatch.line"].search_count([])
+                left = len(self._sms)
+                with self.assertRaisesRegex(UserError, "sent already"):
+                    composer.action_send_sms()
+                self.leave()
+                self.assertEqual(len(self._sms), left)
+                found = self.env["secure.dispatch.line"].search_count([])
+                self.assertEqual(found, lines)
+
     def test_number_of_nobody(self):
         composer = self.env["sms.composer"].with_user(self.writer)
         composer = composer.create(

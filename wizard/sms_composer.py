@@ -1,6 +1,7 @@
 """C5, and how Odoo's SMS composer holds what is typed."""
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import split_every
 
 from ..models.sealed_fields import SealedText
@@ -59,6 +60,7 @@ class SmsComposer(models.TransientModel):
         road = self.env["secure.road"]._acting()
         contacts = road._contacts_of_numbers(numbers.split(","))
         road._require_contacts(contacts)
+        self._secure_refuse_again()
         dispatch = self._secure_begin()
         sent = dispatch._deliver(
             [
@@ -101,6 +103,7 @@ class SmsComposer(models.TransientModel):
         self.env["secure.bridge"]._check_mailing(self, "mailing_id")
         if not self.secure_send:
             return super()._action_send_sms_mass(records=records)
+        self._secure_refuse_again()
         records = records if records is not None else self._get_records()
         # By the queue, after the commit: who gets a link must find something there
         self.mass_force_send = False
@@ -113,6 +116,12 @@ class SmsComposer(models.TransientModel):
             self.env.invalidate_all()
         dispatch._finish()
         return self.env["sms.sms"].sudo().browse(ids)
+
+    def _secure_refuse_again(self):
+        """Pressed twice: whoever comes second waits for the first, and is told."""
+        # sudo: nobody has access to the field
+        if self.sudo().secure_dispatch_id:
+            raise UserError(self.env._("This message has been sent already."))
 
     def _secure_begin(self):
         template = self.template_id
