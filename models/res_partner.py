@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class ResPartner(models.Model):
@@ -13,6 +13,7 @@ class ResPartner(models.Model):
         "PIN set", compute="_compute_secure_pin_is_set", groups="base.group_user"
     )
 
+    @api.depends_context("uid", "allowed_company_ids")
     def _compute_secure_thread_count(self):
         counts = dict(
             self.env["secure.thread"]._read_group(

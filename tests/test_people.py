@@ -50,6 +50,20 @@ class TestRights(SecureCase):
         self.assertTrue(thread.has_access("read"))
         self.assertTrue(sent.thread.with_user(self.manager).has_access("read"))
 
+    def test_number_on_the_contact_is_ones_own(self):
+        """Two people in one transaction, as in a batch, and one in two companies."""
+        self.send(self.sender)
+        other = self.env["res.company"].create({"name": "Other Office"})
+        self.sender.company_ids += other
+        self.env.invalidate_all()
+        for user, count in ((self.sender, 1), (self.colleague, 0), (self.manager, 1)):
+            with self.subTest(user=user.login):
+                seen = self.contact.with_user(user).secure_thread_count
+                self.assertEqual(seen, count)
+        there = self.contact.with_user(self.sender)
+        there = there.with_context(allowed_company_ids=other.ids)
+        self.assertEqual(there.secure_thread_count, 0)
+
     def test_other_company(self):
         other = self.env["res.company"].create({"name": "Other Office"})
         sent = self.send()
