@@ -63,10 +63,11 @@ class SecureRoadRecipients(models.AbstractModel):
         }
 
     @api.model
-    def _find_contacts(self, addresses):
+    def _find_contacts(self, addresses, made=None):
         """The one contact behind each email address, made where there is none yet.
 
         :param addresses: texts, each of which may hold several addresses with names
+        :param list made: where given, takes the contacts that were made
         :return: (dict of ``res.partner`` by normalized address, dict of the reason as
             text for the sender by address that cannot be sent to)
         """
@@ -87,7 +88,7 @@ class SecureRoadRecipients(models.AbstractModel):
                     email,
                 )
             return contacts, problems
-        made = self.env["res.partner"].create(
+        new = self.env["res.partner"].create(
             [
                 {
                     "name": named[email] or email,
@@ -96,7 +97,9 @@ class SecureRoadRecipients(models.AbstractModel):
                 for email in unknown
             ]
         )
-        contacts.update(zip(unknown, made, strict=True))
+        contacts.update(zip(unknown, new, strict=True))
+        if made is not None:
+            made.extend(new)
         return contacts, problems
 
     @api.model
@@ -114,9 +117,12 @@ class SecureRoadRecipients(models.AbstractModel):
         return contacts, problems
 
     @api.model
-    def _find_or_make_number(self, text):
+    def _find_or_make_number(self, text, made):
         """Like :meth:`_find_numbers` for one number as somebody types it, of a contact
-        who is made where there is none: for a form that shows them before sending."""
+        who is made where there is none: for a form that shows them before sending.
+
+        :param list made: takes the contact that was made
+        """
         partners = self.env["res.partner"]
         # Of nobody: numbers without a country code are the company's country's
         number = partners.new({"country_id": self.env.company.country_id.id})
@@ -127,6 +133,7 @@ class SecureRoadRecipients(models.AbstractModel):
         contacts, problems, unknown = self._only_ones("phone_sanitized", [number])
         if unknown and partners.has_access("create"):
             contacts[number] = partners.create({"name": number, "phone": number})
+            made.append(contacts[number])
         elif unknown:
             problems[number] = self.env._(
                 "No contact has the number %s, and you may not add contacts.",

@@ -191,13 +191,15 @@ class TestRecipients(ComposeCase):
         composes = self.env["secure.compose"].with_user(self.sender)
         self.assertEqual(
             composes.add_recipient("clara@client.example"),
-            {"id": self.contact.id, "made": False},
+            {"ids": self.contact.ids, "made": [], "problem": ""},
         )
         self.assertEqual(
             composes.add_recipient("+32 470 12 34 56"),
-            {"id": self.contact.id, "made": False},
+            {"ids": self.contact.ids, "made": [], "problem": ""},
         )
-        self.assertIn("may not add", composes.add_recipient("n@new.example")["problem"])
+        refused = composes.add_recipient("n@new.example")
+        self.assertIn("may not add", refused["problem"])
+        self.assertFalse(refused["ids"] or refused["made"])
         self.assertIn("may not add", composes.add_recipient("+32470888888")["problem"])
         self.assertIn("neither", composes.add_recipient("nonsense")["problem"])
         self.assertIn("neither", composes.add_recipient("")["problem"])
@@ -207,9 +209,24 @@ class TestRecipients(ComposeCase):
             ("+32470888888", "+32470888888"),
         ):
             found = composes.add_recipient(text)
-            self.assertTrue(found["made"])
-            self.assertEqual(self.env["res.partner"].browse(found["id"]).name, name)
-            self.assertEqual(composes.add_recipient(text)["id"], found["id"])
+            self.assertEqual(len(found["made"]), 1)
+            self.assertIn(name, found["made"][0])
+            self.assertEqual(self.env["res.partner"].browse(found["ids"]).name, name)
+            again = composes.add_recipient(text)
+            self.assertEqual(again, {"ids": found["ids"], "made": [], "problem": ""})
+
+    def test_several_addresses_at_once(self):
+        text = "clara@client.example, New Person <n@new.example>; nobody@"
+        composes = self.env["secure.compose"].with_user(self.sender)
+        found = composes.add_recipient(text)
+        self.assertEqual(found["ids"], self.contact.ids)
+        self.assertIn("may not add", found["problem"])
+        self.sender.group_ids |= self.env.ref("base.group_partner_manager")
+        found = composes.add_recipient(text)
+        partners = self.env["res.partner"].browse(found["ids"])
+        self.assertEqual(partners.mapped("name"), ["Clara Client", "New Person"])
+        self.assertEqual(found["made"], ["New Person"])
+        self.assertIn("nobody@", found["problem"])
 
     def test_ambiguous_address_names_the_candidates(self):
         self.other_contact.write(

@@ -1,11 +1,12 @@
 """Whom a new message goes to, and what its writer is told before it does."""
 
 import json
+import re
 from collections import Counter
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import email_normalize
+from odoo.tools.mail import email_split_tuples
 
 from ..models.secure_draft import OUTBOUND
 from ..models.secure_thread import PIN_RULES
@@ -96,25 +97,40 @@ class SecureComposeRecipients(models.TransientModel):
 
     @api.model
     def add_recipient(self, text, company_id=False):
-        """Find the contact behind an address or number, or make it: before anything is
-        sent, so that it is seen who it is.
+        """Find the contacts behind addresses or a number, or make them: before anything
+        is sent, so that it is seen who it is.
 
-        :return: dict with ``id`` and ``made``; or with ``problem``
+        :return: dict with ``ids``, ``made`` (names of those who are new), and
+            ``problem`` (text about the others)
         """
         self.check_access("create")
-        road = self.env["secure.road"]
-        # sudo: the newest contact's id, whoever may see them
-        last = self.env["res.partner"].sudo().search([], order="id desc", limit=1).id
-        if email_normalize(text) or "@" in (text or ""):
-            contacts, problems = road._find_contacts([text])
+        road, made = self.env["secure.road"], []
+        if "@" in (text or ""):
+            contacts, problems = road._find_contacts([text], made)
+            problems.update(self._unread_addresses(text))
         else:
-            contacts, problems = road._find_or_make_number(text)
-        if problems:
-            return {"problem": "\n".join(problems.values())}
-        if not contacts:
-            return {"problem": self.env._("Please type an address or a number.")}
-        [contact] = list(contacts.values())[:1]
-        return {"id": contact.id, "made": contact.id > last}
+            contacts, problems = road._find_or_make_number(text, made)
+        if not contacts and not problems:
+            problems = {"": self.env._("Please type an address or a number.")}
+        return {
+            "ids": self.env["res.partner"].union(*contacts.values()).ids,
+            "made": [contact.display_name for contact in made],
+            "problem": "\n".join(problems.values()),
+        }
+
+    @api.model
+    def _unread_addresses(self, text):
+        """What was meant as an address and is none, so that nobody is left out without
+        a word.
+
+        :return: dict of reasons by what was typed
+        """
+        parts = (part.strip() for part in re.split("[,;\\n]", text))
+        return {
+            part: self.env._("%s is no email address.", part)
+            for part in parts
+            if "@" in part and not email_split_tuples(part)
+        }
 
     # -- what the writer is told ---------------------------------------------------
 

@@ -4,7 +4,7 @@ import {registry} from "@web/core/registry";
 import {standardFieldProps} from "@web/views/fields/standard_field_props";
 import {useService} from "@web/core/utils/hooks";
 
-/** Adds the contact behind an address or number to the recipients. */
+/** Adds the contacts behind addresses, or a number, to the recipients. */
 export class AddRecipientField extends Component {
     static template = "secure_messaging.AddRecipientField";
     static props = {...standardFieldProps, placeholder: {type: String, optional: true}};
@@ -33,13 +33,13 @@ export class AddRecipientField extends Component {
         this.state.busy = true;
         try {
             const found = await this.orm.call(record.resModel, "add_recipient", [text]);
-            this.state.problem = found.problem || "";
-            if (found.id) {
-                await record.data.partner_ids.addAndRemove({add: [found.id]});
+            this.state.problem = found.problem;
+            if (found.ids.length) {
+                await record.data.partner_ids.addAndRemove({add: found.ids});
                 this.input.el.value = "";
             }
-            if (found.made) {
-                const message = _t("A new contact was made: %s", text);
+            for (const name of found.made) {
+                const message = _t("A new contact was made: %s", name);
                 this.notification.add(message, {type: "info"});
             }
         } finally {
