@@ -4,6 +4,7 @@ from . import (
     secure_access_log_screen,
     secure_attempt,
     secure_bridge,
+    secure_choice,
     secure_closed_road,
     secure_sealed,
     secure_draft,

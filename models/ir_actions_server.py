@@ -8,24 +8,24 @@ class IrActionsServer(models.Model):
     """Server actions, and with them automation rules: secure as their template is,
     unless the action says otherwise."""
 
-    _inherit = "ir.actions.server"
+    _name = "ir.actions.server"
+    _inherit = ["ir.actions.server", "secure.choice"]
+    _secure_follows = frozenset({"state", "template_id", "sms_template_id"})
 
     secure_send = fields.Boolean(
-        "Send Securely",
-        compute="_compute_secure_send",
-        store=True,
-        readonly=False,
-        help="Shows what the template says; this action may decide otherwise.",
+        help="Shows what the template says; this action may decide otherwise."
     )
 
     @api.depends("template_id.send_securely", "sms_template_id.send_securely", "state")
     def _compute_secure_send(self):
-        for action in self:
-            by_state = {
-                "mail_post": action.template_id.send_securely,
-                "sms": action.sms_template_id.send_securely,
-            }
-            action.secure_send = by_state.get(action.state, False)
+        return super()._compute_secure_send()
+
+    def _secure_by_template(self):
+        by_state = {
+            "mail_post": self.template_id.send_securely,
+            "sms": self.sms_template_id.send_securely,
+        }
+        return by_state.get(self.state)
 
     @api.constrains("secure_send", "mail_post_method", "sms_method", "state")
     def _check_secure_note(self):

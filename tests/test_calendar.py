@@ -392,6 +392,23 @@ class TestReminder(AppointmentCase):
         self.assertTrue(self.alarm("sms").secure_send)
         self.assertFalse(self.alarm("notification").secure_send)
 
+    def test_decided_for_secure_stays(self):
+        self.mail_template.send_securely = False
+        alarm = self.alarm(secure_send=True)
+        followed = self.alarm()
+        for marked in (True, False):
+            self.mail_template.send_securely = marked
+            self.assertTrue(alarm.secure_send)
+            self.assertEqual(followed.secure_send, marked)
+        self.event.with_context(dont_notify=True).alarm_ids = alarm
+        with self.scan():
+            self.remind()
+            self.assertSent(self.both)
+        alarm.alarm_type = "notification"
+        self.assertFalse(alarm.secure_send)
+        alarm.alarm_type = "email"
+        self.assertTrue(alarm.secure_send)
+
     def test_email(self):
         self.alarm()
         with self.scan():

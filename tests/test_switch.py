@@ -380,6 +380,62 @@ class TestMarkedScreens(ScreenCase):
             form.secure_send = True
         self.assertTrue(self.action.secure_send)
 
+    def toggled(self, action, template):
+        """What the action says after its template lost its mark, and got it again."""
+        said = []
+        for marked in (False, True, False):
+            template.send_securely = marked
+            said.append(action.secure_send)
+        return said
+
+    def test_what_forms_repeat_is_no_decision(self):
+        with Form(self.env["ir.actions.server"]) as form:
+            form.name = "From a form"
+            form.model_id = self.partner_model
+            form.state = "mail_post"
+            form.template_id = self.template
+        action = form.record
+        self.assertTrue(action.secure_send)
+        self.assertEqual(self.toggled(action, self.template), [False, True, False])
+        self.template.send_securely = True
+        with Form(action) as form:
+            form.template_id = self.template.copy({"send_securely": False})
+        with Form(action) as form:
+            form.template_id = self.template
+        self.assertEqual(self.toggled(action, self.template), [False, True, False])
+
+    def test_decided_for_secure_stays(self):
+        secure = [True, True, True]
+        for decide in ({"secure_send": False}, {}):
+            # Back on by hand, or said once more by a caller
+            with self.subTest(decide=decide):
+                action = self.action.copy(decide)
+                action.secure_send = True
+                self.assertEqual(self.toggled(action, self.template), secure)
+                copy = action.copy()
+                self.assertEqual(self.toggled(copy, self.template), secure)
+                self.template.send_securely = True
+        standard = self.template.copy({"send_securely": False})
+        with Form(self.action) as form:
+            form.template_id = standard
+            form.secure_send = True
+        self.assertEqual(self.toggled(self.action, standard), secure)
+        self.action.template_id = standard.copy()
+        self.assertTrue(self.action.secure_send)
+        self.action.secure_send = False
+        self.assertFalse(self.action.secure_send)
+        self.action.template_id = standard
+        self.assertEqual(self.toggled(self.action, standard), [False, True, False])
+
+    def test_decided_for_standard_is_kept_on_saving(self):
+        values = {"template_id": self.template.id, "secure_send": False}
+        action = self.action.copy(values)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertFalse(action.secure_send)
+        action.write({"name": "Renamed"})
+        self.assertFalse(action.secure_send)
+
     def settings(self):
         return Form(self.env["res.config.settings"].with_user(self.admin))
 
