@@ -25,6 +25,7 @@ from . import (
     secure_road_rendered,
     secure_dispatch,
     secure_dispatch_act,
+    secure_dispatch_author,
     secure_dispatch_line,
     secure_dispatch_recipients,
     secure_dispatch_send,

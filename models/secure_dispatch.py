@@ -21,6 +21,15 @@ STATES = [
     ("held", "On Hold"),
     ("cancelled", "Cancelled"),
 ]
+STOPS = [
+    ("author", "Whoever wrote this has left, so it was not sent."),
+    (
+        "right",
+        "Whoever wrote this may no longer send secure messages: it was not sent.",
+    ),
+    ("nobody", "When it was to be sent, no contact matched its filter."),
+]
+"""Why a send as a whole did not take place."""
 
 
 class SecureDispatch(models.Model):
@@ -36,6 +45,7 @@ class SecureDispatch(models.Model):
     state = fields.Selection(
         STATES, required=True, readonly=True, default="running", index=True
     )
+    stopped = fields.Selection(STOPS, "Why It Stopped", readonly=True)
     user_id = fields.Many2one(
         "res.users",
         "Sent By",

@@ -43,7 +43,16 @@ class SecureDispatchAct(models.Model):
         """Do not wait for the time that was set."""
         claimed = self._claim("scheduled")
         claimed.scheduled_at = fields.Datetime.now()
-        claimed._start()
+        claimed._start_by_hand()
+
+    def _start_by_hand(self):
+        """Like :meth:`_start`; who waits for it is told at once that nobody gets it.
+
+        :raise UserError: when there is nobody to send to; all is as it was before
+        """
+        self._start()
+        if self.stopped == "nobody":
+            raise UserError(self.env._("No contact matches the filter."))
 
     def action_change(self):
         """Open the form it was written in, with what was written."""
@@ -62,14 +71,14 @@ class SecureDispatchAct(models.Model):
         claimed._forget_pin()
 
     def action_release(self):
-        """Send what waits since its author has left: in one's own name."""
+        """Send what waits since its author cannot send: in one's own name."""
         claimed = self._claim("held")
         own = self.env.user
         claimed.activity_ids.filtered("automated").unlink()
         claimed.write(
             {"user_id": own.id, "responsible_id": own.id, "is_automatic": False}
         )
-        claimed._start()
+        claimed._start_by_hand()
 
     def action_retry(self):
         """Send again to those who were not sent to; nobody gets anything twice."""
@@ -81,7 +90,7 @@ class SecureDispatchAct(models.Model):
         failed = claimed.line_ids.filtered(lambda line: line.state == "failed")
         failed.write({"state": "waiting", "reason": False})
         claimed.activity_ids.filtered("automated").unlink()
-        claimed._start()
+        claimed._start_by_hand()
 
     def _forget_pin(self):
         """A PIN is kept for as long as somebody may still be sent to with it."""

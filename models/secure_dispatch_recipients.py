@@ -32,6 +32,12 @@ class SecureDispatchRecipients(models.Model):
         )
         self._put_recipients([{"partner": partner} for partner in partners])
 
+    def _end_with_nobody(self):
+        """It failed, and is not “Sent”: who waits for it must know."""
+        self.write({"state": "failed", "stopped": "nobody"})
+        if self.responsible_id:
+            self._remind(0)
+
     def _matching_partners(self, text, company, limit=None):
         """The contacts, colleagues not among them, that match a filter as text.
 

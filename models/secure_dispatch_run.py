@@ -5,7 +5,7 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, ConcurrencyError
+from odoo.exceptions import ConcurrencyError
 
 from ..tools import own_code
 from .secure_keyring import KeysUnavailable
@@ -92,11 +92,13 @@ class SecureDispatchRun(models.Model):
         """Begin with what was planned: at once when few wait, else by the cron."""
         self.ensure_one()
         cron = self.env.ref("secure_messaging.ir_cron_dispatch")
+        self.stopped = False
         if self.scheduled_at and self.scheduled_at > fields.Datetime.now():
             self.state = "scheduled"
             return cron._trigger(self.scheduled_at)
         self.state = "running"
-        self._fill_from_filter()
+        if not self._author_problem():
+            self._fill_from_filter()
         if self.waiting_count > RUN_NOW_LIMIT:
             return cron._trigger()
         return self._run_chunk(RUN_NOW_LIMIT)
@@ -179,10 +181,13 @@ class SecureDispatchRun(models.Model):
         """
         if not self._lock_free() or self.state not in DUE_STATES:
             return 0
-        if self._author_left():
+        if self._author_problem():
             self._hold()
             return 0
         self._fill_from_filter()
+        if not self.line_ids:
+            self._end_with_nobody()
+            return 0
         lines = self.env["secure.dispatch.line"].search(
             [("dispatch_id", "=", self.id), ("state", "=", "waiting")],
             order="id",
@@ -242,45 +247,4 @@ class SecureDispatchRun(models.Model):
             lines.write({"state": "failed", "reason": text})
         lines.filtered(lambda line: line.state == "waiting").write(
             {"state": "failed", "reason": self.env._("No recipient any more.")}
-        )
-
-    # -- author ------------------------------------------------------------------
-
-    def _author_left(self):
-        """Whether its author cannot send any more: has left the house, or this
-        company, or was deleted. What an automation sends has none."""
-        author = self.user_id
-        if self.is_automatic and not author:
-            return False
-        return not (
-            author.active
-            and author._is_internal()
-            and self.company_id in author.company_ids
-        )
-
-    def _hold(self):
-        """Its author has left: nothing is sent in their name, somebody else decides."""
-        user = self.company_id.secure_responsible_id
-        self.write({"state": "held", "responsible_id": user.id})
-        spoken = self.with_context(lang=user.lang)
-        self.activity_schedule(
-            "mail.mail_activity_data_todo",
-            summary=spoken.env._("A scheduled send waits: its author has left"),
-            user_id=user.id or self.env.uid,
-        )
-
-    def _as_author(self):
-        """Rendered with the rights of who wrote it; what an automation sends, with
-        those it runs with."""
-        user, companies = self.user_id, self.company_id
-        if not user and not self.is_automatic:
-            raise AccessError(self.env._("The author of this send has left."))
-        if not user:
-            return self.with_context(
-                allowed_company_ids=companies.ids, **own_code.AUTOMATIC
-            )
-        return self.with_user(user).with_context(
-            allowed_company_ids=(companies | user.company_ids).ids,
-            lang=user.lang,
-            tz=user.tz,
         )

@@ -121,7 +121,8 @@ class SecureDispatchSend(models.Model):
         """One to-do for the failures of a send, however often it is tried."""
         user = self.responsible_id
         spoken = self.with_context(lang=user.lang)
-        text = spoken.env._("A send stopped before it had recipients")
+        text = spoken._stopped_text()
+        text = text or spoken.env._("A send stopped before it had recipients")
         if failed:
             text = spoken.env._("%(count)s recipients were not sent to", count=failed)
         self.activity_ids.filtered("automated").unlink()

@@ -530,8 +530,9 @@ class TestAuthorLeft(DispatchCase):
         with self.gateways():
             dispatch = self.held()
             self.assertNothingSent()
-        self.assertEqual(dispatch.state, "held")
+        self.assertEqual((dispatch.state, dispatch.stopped), ("held", "author"))
         self.assertEqual(dispatch.activity_ids.user_id, self.manager)
+        self.assertIn("has left", dispatch.activity_ids.summary)
 
     def test_default_responsible_may_decide(self):
         self.company.secure_responsible_id = self.colleague
@@ -557,6 +558,107 @@ class TestAuthorLeft(DispatchCase):
                 self.run_cron()
             self.assertNothingSent()
         self.assertEqual(dispatch.state, "held")
+
+    def test_author_may_no_longer_send(self):
+        at = self.later()
+        with self.scan():
+            dispatch = self.plan(scheduled_at=at)
+            self.sender.group_ids -= self.env.ref("secure_messaging.group_user")
+            with freeze_time(at + timedelta(minutes=1)):
+                self.run_cron()
+            self.assertNothingSent()
+            self.assertEqual((dispatch.state, dispatch.stopped), ("held", "right"))
+            todo = dispatch.activity_ids
+            self.assertEqual(todo.user_id, self.manager)
+            self.assertIn("may no longer send", todo.summary)
+            with freeze_time(at + timedelta(minutes=1)):
+                dispatch.with_user(self.manager).action_release()
+            self.assertSent(self.both)
+        self.assertEqual((dispatch.state, dispatch.stopped), ("sent", False))
+
+    def test_author_may_no_longer_send_the_rest(self):
+        people = self.people(150)
+        with self.gateways():
+            dispatch = self.plan(people)
+            dispatch._start()
+            dispatch._run_chunk(100)
+            self.sender.group_ids -= self.env.ref("secure_messaging.group_user")
+            self.run_cron()
+            self.assertSent(people[:100])
+        self.assertEqual((dispatch.state, dispatch.waiting_count), ("held", 50))
+
+    def test_sent_now_without_an_author_who_may(self):
+        dispatch = self.plan(scheduled_at=self.later())
+        self.sender.group_ids -= self.env.ref("secure_messaging.group_user")
+        with self.gateways():
+            dispatch.with_user(self.manager).action_send_now()
+            self.assertNothingSent()
+        self.assertEqual((dispatch.state, dispatch.stopped), ("held", "right"))
+
+    def test_about_documents_the_group_is_not_needed(self):
+        at = self.later()
+        with self.gateways():
+            dispatch = self.plan(
+                user=self.writer,
+                scheduled_at=at,
+                origin="chatter",
+                res_model="res.partner",
+                rows=[{"partner": self.contact, "res_id": self.contact.id}],
+            )
+            with freeze_time(at + timedelta(minutes=1)):
+                self.run_cron()
+            self.assertSent(self.contact)
+        self.assertEqual(dispatch.state, "sent")
+
+
+@tagged("post_install", "-at_install")
+class TestNobody(DispatchCase):
+    """A filter that matches nobody when it is time."""
+
+    def setUp(self):
+        super().setUp()
+        self.at = self.later()
+        self.dispatch = self.plan(
+            partners=self.contact.browse(),
+            scheduled_at=self.at,
+            recipient_filter="[('function', '=', 'Patient of ours')]",
+        )
+
+    def test_by_the_cron_it_fails(self):
+        with self.scan(), freeze_time(self.at + timedelta(minutes=1)):
+            self.run_cron()
+            self.assertNothingSent()
+            row = self.dispatch.with_user(self.sender)
+            self.assertEqual((row.state, row.stopped), ("failed", "nobody"))
+            self.assertEqual(row.activity_ids.user_id, self.sender)
+            self.assertIn("no contact matched", row.activity_ids.summary)
+            with self.assertRaises(UserError) as refused:
+                row.action_retry()
+            self.assertIn("No contact matches", str(refused.exception))
+            self.assertEqual((row.state, row.stopped), ("failed", "nobody"))
+            self.contact.function = "Patient of ours"
+            row.action_retry()
+            self.assertSent(self.contact)
+        self.assertEqual((row.state, row.stopped), ("sent", False))
+        self.assertFalse(row.activity_ids)
+
+    def test_by_hand_it_is_refused(self):
+        row = self.dispatch.with_user(self.sender)
+        with self.gateways():
+            with self.assertRaises(UserError) as refused:
+                row.action_send_now()
+            self.assertIn("No contact matches", str(refused.exception))
+            self.assertEqual((row.state, row.stopped), ("scheduled", False))
+            self.assertEqual(row.scheduled_at, self.at)
+            self.contact.function = "Patient of ours"
+            row.action_send_now()
+            self.assertSent(self.contact)
+
+    def test_author_who_left_is_told_of_first(self):
+        self.sender.active = False
+        with self.gateways(), freeze_time(self.at + timedelta(minutes=1)):
+            self.run_cron()
+        self.assertEqual(self.dispatch.stopped, "author")
 
 
 @tagged("post_install", "-at_install")

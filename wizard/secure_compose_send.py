@@ -56,7 +56,7 @@ class SecureComposeSend(models.TransientModel):
         elif not rows:
             self.env["secure.road"]._require_contacts(None)
         dispatch = self._plan_dispatch(rows, colleagues)
-        dispatch._start()
+        dispatch._start_by_hand()
         action = self._done_action(dispatch)
         self.unlink()
         return action
