@@ -28,6 +28,7 @@ from . import (
     secure_dispatch_author,
     secure_dispatch_line,
     secure_dispatch_recipients,
+    secure_dispatch_retry,
     secure_dispatch_send,
     secure_dispatch_run,
     secure_dispatch_render,

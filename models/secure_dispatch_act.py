@@ -80,18 +80,6 @@ class SecureDispatchAct(models.Model):
         )
         claimed._start_by_hand()
 
-    def action_retry(self):
-        """Send again to those who were not sent to; nobody gets anything twice."""
-        claimed = self._claim("failed")
-        if not claimed.can_retry:
-            raise UserError(
-                self.env._("What was to be said is not kept. Please send it again.")
-            )
-        failed = claimed.line_ids.filtered(lambda line: line.state == "failed")
-        failed.write({"state": "waiting", "reason": False})
-        claimed.activity_ids.filtered("automated").unlink()
-        claimed._start_by_hand()
-
     def _forget_pin(self):
         """A PIN is kept for as long as somebody may still be sent to with it."""
         self.filtered("has_pin").sealed_pin = False

@@ -68,10 +68,18 @@ class SecureDispatchLine(models.Model):
 
     _waiting_index = models.Index("(dispatch_id, id) WHERE state = 'waiting'")
 
+    @api.depends("state", "thread_id", "message_id", "link_id")
     def _compute_delivery(self):
         # sudo: dates and states only, of sends the reader already sees
         lines = self.sudo()
         answered = lines._answered_threads_of(lines.thread_id)
+        # Read for all at once: each line below knows one message only
+        notified = lines.message_id.browse(
+            filter(None, lines.link_id.mapped("message_id"))
+        )
+        notified.notification_ids.fetch(
+            ["notification_status", "notification_type", "res_partner_id"]
+        )
         for line in lines:
             line.delivery = line._delivery(answered)
 
@@ -141,13 +149,35 @@ class SecureDispatchLine(models.Model):
         self.check_access("read")
         if self.delivery not in UNREACHED:
             raise UserError(self.env._("This notification has left, or is on its way."))
-        # sudo: whoever may see the send; the conversation's own rules apply to renewal
-        line = self.sudo()
-        address = line.thread_id._address_on_file(line.link_id.channel)
-        if not address:
-            text = line.partner_id._secure_address_problem(line.link_id.channel)
-            raise UserError(text)
-        line.link_id = line.link_id._renew(address)
+        # sudo: whoever may see the send may have it arrive
+        problems = self.sudo()._notify_again()
+        if problems:
+            raise UserError("\n".join(problems.values()))
+
+    def _notify_again(self):
+        """A new link for each, to the address on file by now: nobody is written to
+        twice in the conversation.
+
+        :return: dict of the reason, also noted, for each to whom none may leave
+        """
+        addresses, problems, refused = {}, {}, {}
+        for line in self:
+            thread, link = line.thread_id, line.link_id
+            address = thread._address_on_file(link.channel)
+            if address:
+                addresses[link] = address
+            else:
+                text = thread.partner_id._secure_address_problem(link.channel)
+                problems[line] = text
+        renewed = self.link_id._renew_each(addresses, refused)
+        for line in self:
+            link = line.link_id
+            if link in refused:
+                problems[line] = refused[link]
+            elif link in renewed:
+                line.link_id = renewed[link]
+            line.reason = problems.get(line, False)
+        return problems
 
     def action_open_thread(self):
         """Show the conversation, to who may read it."""

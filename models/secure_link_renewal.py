@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..tools.pin_policy import RENEWALS_PER_DAY, RENEWALS_PER_HOUR
@@ -60,45 +60,84 @@ class SecureLinkRenewal(models.Model):
         :raise UserError: when no link may leave to this contact now
         """
         self.ensure_one()
-        draft = self._renewal_draft()
-        thread = draft["thread"]
-        problem = self.env["secure.draft"]._outbound_problem(draft)
-        if problem:
-            raise UserError(problem)
-        thread._tighten(draft["pin_rule"])
+        refused = {}
+        renewed = self._renew_each({self: address or self.address}, refused)
+        if refused:
+            raise UserError(refused[self])
+        return renewed[self]
+
+    @api.model
+    def _renew_each(self, addresses, refused):
+        """:meth:`_renew` for many, in the same few queries.
+
+        :param dict addresses: where each is renewed to, by link
+        :param dict refused: takes the reason, by link, for those that may not be
+        :return: dict of the new link by old one
+        """
+        links = self.browse().union(*addresses)
+        drafts = dict(zip(links, links._renewal_drafts(), strict=True))
+        for link, draft in drafts.items():
+            problem = self.env["secure.draft"]._outbound_problem(draft)
+            if problem:
+                refused[link] = problem
+        good = [link for link in links if link not in refused]
+        return dict(zip(good, self._issue_next(good, addresses, drafts), strict=True))
+
+    @api.model
+    def _issue_next(self, links, addresses, drafts):
+        """The next links of these, with their notifications on the way.
+
+        :return: ``secure.link``, in order
+        """
+        rows = [drafts[link] for link in links]
+        if not rows:
+            return self.browse()
+        for row in rows:
+            row["thread"]._tighten(row["pin_rule"])
         notification = self.env["secure.notification"]
-        notification._subjects([draft])
-        message = thread._store_messages([draft])
-        link = self._issue(
+        notification._subjects(rows)
+        messages = self.env["secure.thread"]._store_messages(rows)
+        issued = self._issue(
             [
                 {
-                    "thread_id": thread.id,
+                    "thread_id": link.thread_id.id,
                     "message_id": message.id,
-                    "channel": self.channel,
-                    "address": address or self.address,
-                    "duration": self.duration,
-                    "renewable": self.renewable,
-                    "renewal_of_id": self.id,
+                    "channel": link.channel,
+                    "address": addresses[link],
+                    "duration": link.duration,
+                    "renewable": link.renewable,
+                    "renewal_of_id": link.id,
                 }
+                for link, message in zip(links, messages, strict=True)
             ]
         )
-        notification._queue([draft], message, [link])
-        return link
+        notification._queue(rows, messages, issued)
+        return issued
 
     def _renewal_draft(self):
         """The note that stands in the conversation for a new link, as a draft."""
-        user = self.thread_id._answering_user()
-        thread = self.thread_id.with_context(lang=user.lang)
-        model = self.env["secure.draft"]
-        draft = model._complete(
-            {
-                "thread": thread,
-                "direction": INTERNAL,
-                "channel": self.channel,
-                "body": thread.env._("A new link was sent."),
-                "sender": user,
-                "author": user.partner_id,
-            }
-        )
-        model._note_pin_rules([draft])
+        [draft] = self._renewal_drafts()
         return draft
+
+    def _renewal_drafts(self):
+        """:meth:`_renewal_draft` of each, in order."""
+        self.thread_id._answering_users()
+        model = self.env["secure.draft"]
+        drafts = []
+        for link in self:
+            user = link.thread_id.sudo().responsible_id
+            thread = link.thread_id.with_context(lang=user.lang)
+            drafts.append(
+                model._complete(
+                    {
+                        "thread": thread,
+                        "direction": INTERNAL,
+                        "channel": link.channel,
+                        "body": thread.env._("A new link was sent."),
+                        "sender": user,
+                        "author": user.partner_id,
+                    }
+                )
+            )
+        model._note_pin_rules(drafts)
+        return drafts

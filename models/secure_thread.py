@@ -195,11 +195,16 @@ class SecureThread(models.Model):
         """Who answers for the conversation: the responsible, or the company's default
         from the day that person has left or may not read it any more."""
         self.ensure_one()
-        thread = self.sudo()
-        user = thread.responsible_id
-        if not user.active or not self.with_user(user).sudo(False).has_access("read"):
-            thread.responsible_id = thread.company_id.secure_responsible_id
-        return thread.responsible_id
+        self._answering_users()
+        return self.sudo().responsible_id
+
+    def _answering_users(self):
+        """Like :meth:`_answering_user`, for many: put them in charge."""
+        for user, threads in self.sudo().grouped("responsible_id").items():
+            own = threads.with_user(user).sudo(False)
+            fit = own._filtered_access("read") if user.active else own.browse()
+            for thread in threads - fit:
+                thread.responsible_id = thread.company_id.secure_responsible_id
 
     def _remind_responsible(self, reason):
         """Put a to-do on the responsible's list, once while it is open.

@@ -517,6 +517,177 @@ class TestBadRecipients(DispatchCase):
 
 
 @tagged("post_install", "-at_install")
+class TestNotReached(DispatchCase):
+    """Who has it in their conversation, but whose notification did not arrive."""
+
+    def sent(self, *bounced, **values):
+        """A send that left, and of which some notifications came back."""
+        dispatch = self.plan(**values)
+        dispatch._start()
+        self.leave()
+        self.bounce(dispatch, *bounced)
+        return dispatch.with_user(self.sender)
+
+    def bounce(self, dispatch, *partners, status="bounce"):
+        for partner in partners:
+            message = self.line(dispatch, partner).link_id.message_id
+            rows = self.env["mail.message"].browse(message).notification_ids
+            rows.write({"notification_status": status})
+        self.env.invalidate_all()
+
+    def line(self, dispatch, partner):
+        lines = dispatch.sudo().line_ids
+        return lines.filtered(lambda line: line.partner_id == partner)
+
+    def outbound(self):
+        return self.env["mail.message"].search_count(
+            [("secure_direction", "=", "outbound")]
+        )
+
+    def test_new_link_for_one(self):
+        for channel, status in (("email", "bounce"), ("sms", "exception")):
+            with self.subTest(channel=channel), self.scan():
+                dispatch = self.sent(channel=channel)
+                self.bounce(dispatch, self.contact, status=status)
+                line = self.line(dispatch, self.contact).with_user(self.sender)
+                old, said = line.sudo().link_id, self.outbound()
+                self.contact.write(
+                    {"email": f"{channel}@new.example", "phone": "+32470101010"}
+                )
+                self._mails.clear()
+                self._sms.clear()
+                line.action_new_link()
+                self.leave()
+                [left] = self._mails or self._sms
+                self.assertIn("/sm/", left["body"])
+                new = line.sudo().link_id
+                self.assertEqual(new.address, self.contact._secure_address(channel))
+                self.assertEqual(old.replaced_by_id, new)
+                self.assertIn(line.delivery, ("delivered", "left"))
+                self.assertEqual(self.outbound(), said)
+                with self.assertRaises(UserError):
+                    line.action_new_link()
+                other = self.line(dispatch, self.other_contact)
+                with self.assertRaises(UserError):
+                    other.with_user(self.sender).action_new_link()
+
+    def test_who_may_send_a_new_link(self):
+        with self.gateways():
+            dispatch = self.sent(self.contact)
+            line = self.line(dispatch, self.contact)
+            for user in (self.colleague, self.clerk, self.portal):
+                with self.subTest(user=user.login), self.assertRaises(AccessError):
+                    line.with_user(user).action_new_link()
+            line.with_user(self.manager).action_new_link()
+            self.assertEqual(line.delivery, "queued")
+
+    def test_new_link_without_an_address(self):
+        with self.gateways():
+            dispatch = self.sent(self.contact)
+            line = self.line(dispatch, self.contact).with_user(self.sender)
+            self.contact.email = False
+            with self.assertRaises(UserError) as refused:
+                line.action_new_link()
+            self.assertIn("no email", str(refused.exception))
+            self.contact.email = "clara@client.example"
+            self.company.secure_messaging_enabled = False
+            with self.assertRaises(UserError) as refused:
+                line.action_new_link()
+            self.assertIn("switched off", str(refused.exception))
+
+    def test_retry(self):
+        with self.scan():
+            dispatch = self.sent(self.contact)
+            self.assertEqual((dispatch.state, dispatch.unreached_count), ("sent", 1))
+            said = self.outbound()
+            self._mails.clear()
+            dispatch.action_retry()
+            self.leave()
+            [mail] = self._mails
+            self.assertIn("clara@client.example", mail["email_to"][0])
+            self.assertEqual(self.outbound(), said)
+            self.assertEqual((dispatch.state, dispatch.unreached_count), ("sent", 0))
+            with self.assertRaises(UserError):
+                dispatch.action_retry()
+
+    def test_retry_of_refused_and_bounced(self):
+        third = self.people(1, email=False)
+        with self.scan():
+            dispatch = self.sent(self.contact, partners=self.both | third)
+            self.assertEqual(dispatch.state, "failed")
+            third.email = "third@client.example"
+            self._mails.clear()
+            dispatch.action_retry()
+            self.leave()
+            left = sorted(mail["email_to"][0] for mail in self._mails)
+            self.assertEqual(len(left), 2)
+            self.assertIn("clara@client.example", left[0])
+            self.assertIn("third@client.example", left[1])
+        self.assertEqual((dispatch.state, dispatch.unreached_count), ("sent", 0))
+        self.assertEqual(self.outbound(), 3)
+
+    def test_retry_when_the_content_is_not_kept(self):
+        third = self.people(1, email=False)
+        with self.gateways():
+            dispatch = self.sent(self.contact, partners=self.both | third)
+            dispatch.sudo().can_retry = False
+            dispatch.action_retry()
+            self.assertEqual(dispatch.unreached_count, 0)
+            self.assertEqual(self.line(dispatch, third).state, "failed")
+            with self.assertRaises(UserError) as refused:
+                dispatch.action_retry()
+            self.assertIn("not kept", str(refused.exception))
+
+    def test_retry_names_who_cannot_be_reached(self):
+        with self.gateways():
+            dispatch = self.sent(self.contact, self.other_contact)
+            self.contact.email = False
+            dispatch.action_retry()
+            self.leave()
+            self.assertIn("no email", self.reason(dispatch, self.contact))
+            self.assertEqual(self.line(dispatch, self.contact).delivery, "bounced")
+            line = self.line(dispatch, self.other_contact)
+            self.assertEqual((line.delivery, line.reason), ("delivered", False))
+            with self.assertRaises(UserError) as refused:
+                dispatch.action_retry()
+            self.assertIn("no email", str(refused.exception))
+            self.contact.email = "clara@client.example"
+            dispatch.action_retry()
+            self.assertFalse(self.reason(dispatch, self.contact))
+
+    def test_what_was_withdrawn_or_read_is_left_alone(self):
+        with self.gateways():
+            dispatch = self.sent(self.contact, self.other_contact)
+            self.line(dispatch, self.contact).link_id._revoke()
+            link = self.line(dispatch, self.other_contact).link_id
+            link.opened_at = fields.Datetime.now()
+            self.assertEqual(dispatch.unreached_count, 0)
+            with self.assertRaises(UserError):
+                dispatch.action_retry()
+
+    def test_queries_do_not_grow(self):
+        counts = {}
+        for number in (5, 10, 40):
+            people = self.env["res.partner"].create(
+                [
+                    {"name": f"P{n}", "email": f"p{n}.{number}@client.example"}
+                    for n in range(number)
+                ]
+            )
+            with self.gateways():
+                dispatch = self.plan(people)
+                dispatch._start()
+                dispatch._run_chunk(100)
+                self.leave()
+                self.bounce(dispatch, *people)
+                before = self.env.cr.sql_log_count
+                dispatch.with_user(self.sender).action_retry()
+                self.env.flush_all()
+                counts[number] = self.env.cr.sql_log_count - before
+        self.assertLess((counts[40] - counts[10]) / 30, 0.5, counts)
+
+
+@tagged("post_install", "-at_install")
 class TestAuthorLeft(DispatchCase):
     def held(self, **values):
         at = self.later()
