@@ -24,6 +24,9 @@ class MailMail(models.Model):
         ondelete="set null",
         index="btree_not_null",
     )
+    secure_not_sent = fields.Boolean(
+        groups=fields.NO_ACCESS, help="Stands in for a notification that was refused."
+    )
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -47,6 +50,7 @@ class MailMail(models.Model):
                     "failure_reason": reason,
                     "auto_delete": True,
                     "is_notification": False,
+                    "secure_not_sent": True,
                 }
                 for reason in reasons
             ]
@@ -80,14 +84,16 @@ class MailMail(models.Model):
     @api.autovacuum
     def _gc_secure_sent(self):
         """Remove notifications that left, in bulk; one by one costs Odoo eleven queries
-        each. The message and its statuses stay."""
+        each. The message and its statuses stay. What stands in for those that were
+        refused goes, too."""
         limit = fields.Datetime.now() - SENT_KEPT
         mails = self.sudo().search(
             [
+                ("date", "<", limit),
+                *("|", ("secure_not_sent", "=", True), "&", "&"),
                 ("secure_link_id", "!=", False),
                 ("state", "=", "sent"),
                 ("is_notification", "=", True),
-                ("date", "<", limit),
             ],
             limit=GC_BATCH,
         )

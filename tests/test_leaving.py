@@ -335,14 +335,27 @@ class TestLeaving(SecureCase):
             self.assertEqual(self.kinds(row), ["sent", "delivered"])
             self.assertTrue(row.link.sudo().left_at)
 
+    def age(self, messages):
+        self.env.cr.execute(
+            "UPDATE mail_message SET date = date - interval '8 days' WHERE id = ANY(%s)",
+            [messages.ids],
+        )
+        self.env.invalidate_all()
+
+    def test_stand_ins_are_purged_too(self):
+        mails = self.env["mail.mail"]
+        cancelled = mails.create({"state": "cancel", "is_notification": False})
+        old, new = mails._secure_not_sent(["No address.", "No address."])
+        messages = old.mail_message_id
+        self.age(messages | cancelled.mail_message_id)
+        mails._gc_secure_sent()
+        self.assertEqual((old | new | cancelled).exists(), new | cancelled)
+        self.assertFalse(messages.exists())
+
     def test_sent_mails_are_purged_in_bulk(self):
         row = self.send()
         mail = self.mails_of([row])
-        self.env.cr.execute(
-            "UPDATE mail_message SET date = date - interval '8 days' WHERE id = %s",
-            [row.message.id],
-        )
-        self.env.invalidate_all()
+        self.age(row.message)
         self.env["mail.mail"]._gc_secure_sent()
         self.assertFalse(mail.exists())
         self.assertTrue(row.message.exists())
