@@ -132,8 +132,12 @@ class SecureDispatchRender(models.Model):
         if dispatch.origin not in MASS or dispatch.line_count < 2:
             return {}
         listed = self._blacklisted_partners(lines.partner_id, dispatch.channel)
-        text = self.env._("On the blacklist: asked not to be written to.")
+        text = self._blacklisted_text()
         return {line: text for line in lines if line.partner_id in listed}
+
+    @api.model
+    def _blacklisted_text(self):
+        return self.env._("On the blacklist: asked not to be written to.")
 
     @api.model
     def _blacklisted_partners(self, partners, channel):

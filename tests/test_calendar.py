@@ -666,6 +666,39 @@ class TestWriting(AppointmentCase):
         self.assertNotIn("Monday", about[self.other_contact])
         self.assertEqual(set(self.threads().mapped("res_id")), set(events.ids))
 
+    def test_one_on_the_blacklist_stops_nobody_else(self):
+        self.env["mail.blacklist"].sudo()._add(self.contact.email)
+        alone = self.appointment(self.contact, name="Tuesday's talk")
+        body = f"<p>{CANARY} about <t t-out='object.name'/></p>"
+        with self.scan():
+            composer = self.composer(
+                self.event | alone,
+                body=body,
+                subject=CANARY_SUBJECT,
+                template_id=False,
+            )
+            composer.action_send_mail()
+            self.assertSent(self.other_contact)
+        [dispatch] = self.env["secure.dispatch"].search([])
+        failed = dispatch.line_ids.filtered(lambda line: line.state == "failed")
+        self.assertEqual(failed.partner_id, self.contact)
+        self.assertEqual(set(failed.mapped("res_id")), {self.event.id, alone.id})
+        for line in failed:
+            self.assertIn("lacklist", line.reason)
+        self.assertEqual(dispatch.sent_count, 1)
+
+    def test_who_is_written_to_all_the_same(self):
+        self.env["mail.blacklist"].sudo()._add(self.contact.email)
+        with self.gateways():
+            composer = self.composer(
+                self.event,
+                body=f"<p>{CANARY}</p>",
+                template_id=False,
+                use_exclusion_list=False,
+            )
+            composer.action_send_mail()
+            self.assertSent(self.both)
+
     def test_each_event_goes_to_its_own_attendees_by_template(self):
         events = self.two()
         template = self.env.ref("calendar.calendar_template_meeting_update")

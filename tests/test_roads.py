@@ -578,6 +578,34 @@ class TestComposer(RoadCase):
             composer.action_send_mail()
             self.assertSent(self.both, text="Dear")
 
+    def test_reports_of_those_left_out_are_not_kept(self):
+        view = self.env["ir.ui.view"].create(
+            {
+                "name": "findings",
+                "type": "qweb",
+                "key": "secure_messaging.findings",
+                "arch": f"<t t-name='findings'><p>{CANARY_FILE}</p></t>",
+            }
+        )
+        self.template.report_template_ids = self.env["ir.actions.report"].create(
+            {
+                "name": "Findings",
+                "model": "res.partner",
+                "report_type": "qweb-html",
+                "report_name": view.key,
+            }
+        )
+        self.env["mail.blacklist"]._add(self.contact.email)
+        files = self.env["ir.attachment"]
+        last = files.search([("id", ">", 0)], order="id desc", limit=1).id
+        with self.gateways():
+            composer = self.composer(self.both, template=self.template)
+            composer.action_send_mail()
+            self.assertSent(self.other_contact, text="Dear")
+        self.assertEqual(len(self.files(self.threads())), 1)
+        made = files.search([("id", ">", last)])
+        self.assertEqual(set(made.mapped("res_model")), {"secure.thread"})
+
     def test_some_of_many_cannot_be_sent(self):
         self.env["mail.blacklist"]._add(self.contact.email)
         nowhere = self.env["res.partner"].create({"name": "Nowhere"})

@@ -1,5 +1,7 @@
 """C3: what Odoo's composer sends, on its way to Odoo's sending."""
 
+from collections import Counter
+
 from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
@@ -126,6 +128,31 @@ class MailComposeMessageSend(models.TransientModel):
 
     # -- many at once ------------------------------------------------------------
 
+    def _get_blacklist_record_ids(self, mail_values_dict, recipients_info=None):
+        """Odoo leaves a document out when one of its recipients is on the blacklist:
+        its mail is one for all. Ours is for each alone (:meth:`_secure_blacklisted`).
+        """
+        listed = super()._get_blacklist_record_ids(mail_values_dict, recipients_info)
+        target = isinstance(self.env[self.model], self.pool["mail.thread.blacklist"])
+        if not self.secure_send or target:
+            return listed
+        return {id_ for id_ in listed if len(recipients_info[id_]["mail_to"]) < 2}
+
+    def _secure_blacklisted(self, rows):
+        """Note which of several recipients asked not to be written to."""
+        records = Counter(row["res_id"] for row in rows)
+        several = [
+            row for row in rows if records[row["res_id"]] > 1 and not row.get("problem")
+        ]
+        if not several or not self.use_exclusion_list:
+            return
+        partners = self.env["res.partner"].union(*(row["partner"] for row in several))
+        dispatches = self.env["secure.dispatch"]
+        listed = dispatches._blacklisted_partners(partners, "email")
+        for row in several:
+            if row["partner"] in listed:
+                row["problem"] = dispatches._blacklisted_text()
+
     def _secure_begin(self):
         template = self.template_id
         as_it_is = self.body_has_template_value and self.subject == template.subject
@@ -177,16 +204,17 @@ class MailComposeMessageSend(models.TransientModel):
                 ids = content.ids_of_commands(values.get("recipient_ids"))
                 contact = self.env["res.partner"].browse(ids[:1])
                 rows.append({"res_id": res_id, "partner": contact, "problem": text})
+                self._secure_reports(values)._secure_shred()
             else:
                 generated[res_id] = self._secure_generated(values)
         records = self.env[self.model].browse(generated)
-        return rows + self.env["secure.road"]._rows_to_recipients(records, generated)
+        found = self.env["secure.road"]._rows_to_recipients(records, generated)
+        self._secure_blacklisted(found)
+        return rows + found
 
     def _secure_generated(self, values):
         """One mail's content, taken out of its values."""
-        ids = content.ids_of_commands(values.pop("attachment_ids", []))
-        # sudo: just made for this mail, by Odoo with full rights, and sealed
-        reports = self.env["ir.attachment"].sudo().browse(ids)
+        reports = self._secure_reports(values)
         files = [*self._secure_taken_files(), *reports._secure_files()]
         reports._secure_shred()
         return {
@@ -197,6 +225,12 @@ class MailComposeMessageSend(models.TransientModel):
             "email_cc": values.get("email_cc"),
             "files": files,
         }
+
+    def _secure_reports(self, values):
+        """Take the files out of a mail that are made for it."""
+        ids = content.ids_of_commands(values.pop("attachment_ids", []))
+        # sudo: just made for this mail, by Odoo with full rights, and sealed
+        return self.env["ir.attachment"].sudo().browse(ids)
 
     def _secure_content(self, values):
         """The text of a mail that its reader shall see, without a layout around it."""
