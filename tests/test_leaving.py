@@ -337,8 +337,8 @@ class TestLeaving(SecureCase):
 
     def age(self, messages):
         self.env.cr.execute(
-            "UPDATE mail_message SET date = date - interval '8 days' WHERE id = ANY(%s)",
-            [messages.ids],
+            "UPDATE mail_message SET date = date - interval '8 days' WHERE id IN %s",
+            [tuple(messages.ids)],
         )
         self.env.invalidate_all()
 
