@@ -90,6 +90,10 @@ class MailTemplate(models.Model):
             later = [row for row in rows if row.get("later")]
             sent += self._secure_plan(dispatch, later, is_final=bool(overrides))
             mails |= self._secure_mails(chunk, now + later, sent)
+            if len(res_ids) > CHUNK:
+                # The memory of one chunk is enough
+                self.env.flush_all()
+                self.env.invalidate_all()
         if not dispatch.line_ids:
             dispatch.unlink()
             dispatch = dispatch.browse()
@@ -172,6 +176,7 @@ class MailTemplate(models.Model):
         """
         road = self.env["secure.road"]
         own = self.with_context(**own_code.RENDERING)
+        self._read_languages(res_ids)
         found = road._render_each(
             res_ids, lambda ids: own._generate_template(ids, names)
         )
@@ -184,6 +189,12 @@ class MailTemplate(models.Model):
                 if values is None
             ],
         )
+
+    def _read_languages(self, res_ids):
+        """Read contacts' languages in one query: Odoo asks for each by itself."""
+        partners = self.env[self.model].browse(res_ids)._mail_get_partners().values()
+        # sudo: languages only, which the contacts are written to in
+        self.env["res.partner"].union(*partners).sudo().mapped("lang")
 
     @api.model
     def _secure_overrides(self, email_values):

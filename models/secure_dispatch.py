@@ -69,6 +69,7 @@ class SecureDispatch(models.Model):
     )
     subject = fields.Char(compute="_compute_content")
     body = fields.Html(compute="_compute_content", sanitize=False)
+    title = fields.Char("Subject", compute="_compute_title")
     template_id = fields.Many2one("mail.template", readonly=True, ondelete="set null")
     sms_template_id = fields.Many2one(
         "sms.template", readonly=True, ondelete="set null"
@@ -155,6 +156,17 @@ class SecureDispatch(models.Model):
             dispatch.subject = not locked and dispatch._open("sealed_subject")
             body = not locked and dispatch._open("sealed_body")
             dispatch.body = body and content.clean_template(body)
+
+    @api.depends("template_id", "sms_template_id")
+    @api.depends_context("uid")
+    def _compute_title(self):
+        """What a send is called in a list: an SMS has no subject, and that of a
+        template differs for each recipient."""
+        for dispatch in self:
+            # sudo: the names of templates; nothing of what they say
+            named = dispatch.sudo()
+            template = named.template_id.name or named.sms_template_id.name
+            dispatch.title = dispatch.subject or template
 
     @api.depends("res_model")
     def _compute_about_appointments(self):

@@ -414,6 +414,8 @@ class TestReminder(AppointmentCase):
         with self.scan():
             self.remind()
             self.assertSent(self.both)
+        sent = self.env["secure.dispatch"].search([("origin", "=", "calendar")])
+        self.assertEqual(sent.title, self.mail_template.name)
         for thread in self.threads():
             self.assertEqual(thread.responsible_id, self.organiser)
             self.assertEqual(thread.company_id, self.company)

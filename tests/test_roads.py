@@ -479,6 +479,20 @@ class TestTemplate(RoadCase):
                 counts[len(group)] = self.env.cr.sql_log_count - before
         self.assertLess((counts[50] - counts[10]) / 40, 1.0, counts)
 
+    def test_languages_are_read_at_once(self):
+        """Also of more contacts than fit in the cache of an earlier look at them."""
+        partners = self.env["res.partner"].create(
+            [{"name": f"P{n}", "email": f"p{n}@x.example"} for n in range(40)]
+        )
+        counts = []
+        for group in (partners[:10], partners[10:]):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.template._secure_generate(group.ids)
+            counts.append(self.env.cr.sql_log_count - before)
+        self.assertLessEqual(counts[1], counts[0] + 5, counts)
+
 
 @tagged("post_install", "-at_install")
 class TestComposer(RoadCase):
