@@ -99,7 +99,9 @@ class SecureDraft(models.AbstractModel):
     @api.model
     def _pin_rule(self, draft, contacts, companies):
         """The PIN a draft has, given the ids of those who have one."""
-        if draft["pin"]:
+        thread = draft.get("thread")
+        # sudo: the rule, not the PIN
+        if draft["pin"] or (thread and thread.sudo().pin_rule == "message"):
             return "message"
         if draft["partner"].id in contacts:
             return "contact"

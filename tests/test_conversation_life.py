@@ -40,6 +40,19 @@ class TestWhichConversation(SecureCase):
         self.assertFalse(apart.res_id or apart.res_model)
         self.assertNotEqual(self.about(document), apart)
 
+    def test_own_pin_serves_what_follows(self):
+        """Where a PIN is required, the conversation's own is one."""
+        self.company.secure_pin_required = True
+        apart = self.send(pin=PIN)
+        with self.gateways():
+            apart.thread.with_user(self.sender).message_post(
+                body="more", message_type="comment", subtype_xmlid="mail.mt_comment"
+            )
+            apart.thread.with_user(self.sender).action_resend()
+        self.assertEqual(len(apart.thread.link_ids), 3)
+        self.assertEqual(apart.thread.pin_rule, "message")
+        self.assertFalse(apart.link.sudo()._renewal_refusal())
+
     def test_one_for_each_company(self):
         other = self.env["res.company"].create({"name": "Second Office"})
         other.write(
