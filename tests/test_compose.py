@@ -2,6 +2,7 @@
 through the Outbox."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 from freezegun import freeze_time
 
@@ -431,6 +432,49 @@ class TestSchedule(ComposeCase):
             self.assertSent(self.both)
             with self.assertRaisesRegex(UserError, "too late"):
                 form.action_send()
+
+    def change(self, dispatch):
+        action = dispatch.with_user(self.sender).action_change()
+        form = self.env["secure.compose"].with_user(self.sender)
+        return form.browse(action["res_id"])
+
+    def test_change_of_what_was_written_on_a_document(self):
+        """Its recipients were chosen there, and stay who they are."""
+        document = self.other_contact.with_user(self.sender).sudo()
+        document.message_post(
+            body=CANARY,
+            message_type="comment",
+            subtype_xmlid="mail.mt_comment",
+            partner_ids=(self.contact | self.colleague.partner_id).ids,
+            send_securely=True,
+            scheduled_date=self.later(),
+        )
+        [dispatch] = self.dispatches()
+        self.assertEqual(dispatch.line_ids.partner_id, self.contact)
+        form = self.change(dispatch)
+        self.assertEqual(form.recipient_count, 1)
+        form.action_send()
+        self.assertEqual(dispatch.line_ids.partner_id, self.contact)
+        self.assertEqual(dispatch.line_ids.res_id, self.other_contact.id)
+        self.assertEqual(dispatch.participant_ids, self.colleague)
+
+    def test_change_of_what_is_about_documents(self):
+        """Each contact of a document once, however often it is changed."""
+        country = self.env.ref("base.be")
+        found = {country.id: self.both}
+        roads = self.registry["secure.road"]
+        with patch.object(roads, "_recipients_of", lambda *args: found):
+            form = self.form(
+                partner_ids=False,
+                res_model="res.country",
+                res_ids=str(country.ids),
+                scheduled_at=self.later(),
+            )
+            form.action_send()
+            [dispatch] = self.dispatches()
+            self.assertEqual(len(dispatch.line_ids), 2)
+            self.change(dispatch).action_send()
+        self.assertEqual(len(dispatch.line_ids), 2)
 
     def test_change_of_others(self):
         dispatch = self.scheduled()

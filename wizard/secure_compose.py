@@ -209,7 +209,7 @@ class SecureCompose(models.TransientModel):
                 "company_id": dispatch.company_id.id,
                 "partner_ids": [] if about else lines.partner_id.ids,
                 "res_model": about,
-                "res_ids": str(lines.mapped("res_id")) if about else False,
+                "res_ids": str(sorted(set(lines.mapped("res_id")))) if about else False,
                 "channel": dispatch.channel,
                 "template_id": dispatch.template_id.id,
                 "sms_template_id": dispatch.sms_template_id.id,

@@ -36,6 +36,11 @@ class SecureComposeRecipients(models.TransientModel):
             who take part inside)
         """
         nobody = self.env["res.users"]
+        kept = self._kept_dispatch()
+        if kept:
+            lines = kept.line_ids[:limit]
+            rows = [{"res_id": row.res_id, "partner": row.partner_id} for row in lines]
+            return rows, kept.participant_ids
         if self.res_model:
             return self._document_rows(limit), nobody
         if self.kind == "filter":
@@ -47,6 +52,12 @@ class SecureComposeRecipients(models.TransientModel):
         chosen = self.partner_ids._origin._filtered_access("read")
         contacts, colleagues = self.env["secure.road"]._split(chosen)
         return [{"partner": contact} for contact in contacts[:limit]], colleagues
+
+    def _kept_dispatch(self):
+        """The planned send that this changes, when its recipients stay who they are:
+        they were chosen on a document or by a template; this form cannot name them."""
+        planned = self.dispatch_id._filtered_access("read")
+        return planned.filtered(lambda one: one.res_model and one.origin != "compose")
 
     def _document_rows(self, limit=None):
         """A row for each contact of each document, and one for a document without."""
@@ -64,7 +75,7 @@ class SecureComposeRecipients(models.TransientModel):
         if self.res_model not in self.env or self.res_model.startswith("secure."):
             raise UserError(self.env._("There are no documents to write about."))
         try:
-            ids = [int(id_) for id_ in json.loads(self.res_ids or "[]")]
+            ids = {int(id_): True for id_ in json.loads(self.res_ids or "[]")}
         except (TypeError, ValueError) as error:
             raise UserError(
                 self.env._("There are no documents to write about.")
@@ -140,6 +151,7 @@ class SecureComposeRecipients(models.TransientModel):
         "kind",
         "res_model",
         "res_ids",
+        "dispatch_id",
         "channel",
         "company_id",
         "pin",
