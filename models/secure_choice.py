@@ -1,5 +1,7 @@
 from odoo import api, fields, models
 
+from ..tools import own_code
+
 
 class SecureChoice(models.AbstractModel):
     """“Send Securely” of what sends a template by itself: as the template says, or as
@@ -19,7 +21,8 @@ class SecureChoice(models.AbstractModel):
 
     @api.model_create_multi
     def create(self, vals_list):
-        records = super().create(vals_list)
+        protected = own_code.only_protecting(self)
+        records = super(SecureChoice, protected).create(vals_list).with_env(self.env)
         for record, vals in zip(records, vals_list, strict=True):
             if vals.get("secure_send"):
                 record._note_choice(on_its_own=False)

@@ -469,6 +469,19 @@ class TestReminder(AppointmentCase):
             self.assertIn(self.contact.email, str(clear[0]["email_to"]))
         self.assertEqual(self.threads().partner_id, self.other_contact)
 
+    def test_default_of_another_form_does_not_decide(self):
+        alarm = self.alarm()
+        copied = alarm.with_context(default_secure_send=False).create(
+            {
+                "name": "Another",
+                "alarm_type": "email",
+                "duration": 2,
+                "mail_template_id": self.mail_template.id,
+            }
+        )
+        self.assertTrue(copied.secure_send)
+        self.assertFalse(copied.env.context["default_secure_send"])
+
     def test_context_of_a_client_does_not_decide(self):
         self.alarm()
         key = own_code.STANDARD_KEY
