@@ -119,6 +119,14 @@ class MailMail(models.Model):
             row.update(attachments=[], email_cc=[], object_id="", headers=headers)
         return emails
 
+    def _due(self):
+        """Those that wait for nothing but to be sent."""
+        now = fields.Datetime.now()
+        return self.filtered(
+            lambda mail: mail.state == "outgoing"
+            and (not mail.scheduled_date or mail.scheduled_date <= now)
+        )
+
     def _secure_by_odoo(self):
         """Whether Odoo shall lay out this notification, for what other modules add to
         it (unsubscribe links of mailings)."""

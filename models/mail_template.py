@@ -2,6 +2,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command
 from odoo.tools import groupby, split_every
 
 from ..tools import content, own_code
@@ -99,10 +100,15 @@ class MailTemplate(models.Model):
             dispatch = dispatch.browse()
         dispatch._finish()
         self._secure_refuse_alone(dispatch, res_ids)
-        if force_send:
-            dispatch._outgoing_mails().send(raise_exception=raise_exception)
+        notification = self.env["secure.notification"]
+        if force_send and raise_exception:
+            # Whoever sends waits for what the mail server says
+            dispatch._outgoing_mails().send(raise_exception=True)
+        elif force_send:
+            # After the commit: who gets a link must find something there
+            notification._let_leave(dispatch._outgoing_mails())
         else:
-            self.env["secure.notification"]._wake_queue("email")
+            notification._wake_queue("email")
         return mails
 
     def _secure_plan(self, dispatch, rows, is_final):
@@ -121,7 +127,7 @@ class MailTemplate(models.Model):
                 {
                     "origin": "template",
                     "template_id": False if is_final else self.id,
-                    "res_model": self.model,
+                    "res_model": dispatch.res_model,
                     "channel": "email",
                     "is_final": is_final,
                     **(self._secure_final(group[0]) if is_final else {}),
@@ -140,6 +146,7 @@ class MailTemplate(models.Model):
             "subject": row["subject"],
             "body": row["body"],
             "files": row["attachments"],
+            "participant_ids": [Command.set(row["colleagues"].ids)],
         }
 
     def _secure_refuse_alone(self, dispatch, res_ids):

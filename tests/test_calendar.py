@@ -702,6 +702,16 @@ class TestWriting(AppointmentCase):
             self.assertIn("lacklist", line.reason)
         self.assertEqual(dispatch.sent_count, 1)
 
+    def test_one_on_the_blacklist_beside_colleagues(self):
+        self.env["mail.blacklist"].sudo()._add(self.contact.email)
+        event = self.appointment(self.contact | self.organiser.partner_id)
+        with self.gateways():
+            composer = self.composer(event, body=f"<p>{CANARY}</p>", template_id=False)
+            composer.action_send_mail()
+            self.assertNothingSent()
+        [dispatch] = self.env["secure.dispatch"].search([])
+        self.assertIn("lacklist", dispatch.line_ids.reason)
+
     def test_who_is_written_to_all_the_same(self):
         self.env["mail.blacklist"].sudo()._add(self.contact.email)
         with self.gateways():

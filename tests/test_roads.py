@@ -592,6 +592,32 @@ class TestComposer(RoadCase):
             composer.action_send_mail()
             self.assertSent(self.both, text="Dear")
 
+    def test_date_of_the_template(self):
+        """What is to leave later is not stored before, whoever chose the template."""
+        self.template.scheduled_date = "{{ '2099-01-01 10:00:00' }}"
+        with self.gateways():
+            self.composer(self.both, template=self.template).action_send_mail()
+            self.assertNothingSent()
+        planned = self.env["secure.dispatch"].search([("state", "=", "scheduled")])
+        self.assertEqual(planned.line_ids.partner_id, self.both)
+        with self.gateways(), freeze_time("2099-01-01 10:01:00"):
+            for dispatch in planned:
+                dispatch._run_chunk(10)
+            self.assertSent(self.both, text="Dear")
+
+    def test_nothing_leaves_before_the_commit(self):
+        """What is rolled back, and sent again, must not have left."""
+        waiting = []
+        mails = self.registry["mail.mail"]
+        self.patch(mails, "send_after_commit", lambda mails: waiting.extend(mails.ids))
+        with self.gateways():
+            self.composer(self.both, template=self.template).action_send_mail()
+            self.assertFalse(self._mails)
+            self.assertEqual(len(waiting), 2)
+            self.template.send_mail_batch(self.both.ids, force_send=True)
+            self.assertFalse(self._mails)
+            self.assertEqual(len(waiting), 4)
+
     def test_reports_of_those_left_out_are_not_kept(self):
         view = self.env["ir.ui.view"].create(
             {

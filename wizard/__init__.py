@@ -1,5 +1,6 @@
 from . import (
     mail_compose_message,
+    mail_compose_message_listed,
     mail_compose_message_send,
     mail_template_preview,
     mail_compose_message_screen,

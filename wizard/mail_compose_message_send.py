@@ -1,7 +1,5 @@
 """C3: what Odoo's composer sends, on its way to Odoo's sending."""
 
-from collections import Counter
-
 from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
@@ -44,11 +42,21 @@ class MailComposeMessageSend(models.TransientModel):
             # Pressed twice: whoever comes second waits for the first, and is told
             raise UserError(self.env._("This message has been sent already."))
         composer._secure_begin()
+        soon = composer.force_send and not auto_commit
+        if soon:
+            composer.force_send = False
         mails = super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
             res_ids, auto_commit=auto_commit
         )
         # sudo: nobody has access to the field; this send is the composer's own
-        self.sudo().secure_dispatch_id._finish()
+        dispatch = self.sudo().secure_dispatch_id
+        dispatch._finish()
+        if dispatch.origin == "composer" and not dispatch.line_ids:
+            # All of it waits for the template's date, in sends of its own
+            dispatch.state = "cancelled"
+        if soon:
+            # After the commit: who gets a link must find something there
+            self.env["secure.notification"]._let_leave(mails._due())
         return mails
 
     def _secure_files_taken(self):
@@ -128,31 +136,6 @@ class MailComposeMessageSend(models.TransientModel):
 
     # -- many at once ------------------------------------------------------------
 
-    def _get_blacklist_record_ids(self, mail_values_dict, recipients_info=None):
-        """Odoo leaves a document out when one of its recipients is on the blacklist:
-        its mail is one for all. Ours is for each alone (:meth:`_secure_blacklisted`).
-        """
-        listed = super()._get_blacklist_record_ids(mail_values_dict, recipients_info)
-        target = isinstance(self.env[self.model], self.pool["mail.thread.blacklist"])
-        if not self.secure_send or target:
-            return listed
-        return {id_ for id_ in listed if len(recipients_info[id_]["mail_to"]) < 2}
-
-    def _secure_blacklisted(self, rows):
-        """Note which of several recipients asked not to be written to."""
-        records = Counter(row["res_id"] for row in rows)
-        several = [
-            row for row in rows if records[row["res_id"]] > 1 and not row.get("problem")
-        ]
-        if not several or not self.use_exclusion_list:
-            return
-        partners = self.env["res.partner"].union(*(row["partner"] for row in several))
-        dispatches = self.env["secure.dispatch"]
-        listed = dispatches._blacklisted_partners(partners, "email")
-        for row in several:
-            if row["partner"] in listed:
-                row["problem"] = dispatches._blacklisted_text()
-
     def _secure_begin(self):
         template = self.template_id
         as_it_is = self.body_has_template_value and self.subject == template.subject
@@ -182,7 +165,13 @@ class MailComposeMessageSend(models.TransientModel):
         """
         dispatch = self.sudo().secure_dispatch_id.with_env(self.sudo().env)
         rows = self._secure_rows(values_all)
-        first, more = self._first_of_each_record(rows)
+        now = [row for row in rows if row.get("problem") or not row.get("later")]
+        later = [row for row in rows if row.get("later") and not row.get("problem")]
+        self.template_id._secure_plan(dispatch, later, is_final=True)
+        for row in later:
+            values = values_all[row["res_id"]]
+            values.update(self._secure_refusal(values, row["problem"]))
+        first, more = self._first_of_each_record(now)
         sent = dispatch._deliver(first, notify=False)
         if more:
             dispatch._deliver(more)
@@ -223,6 +212,7 @@ class MailComposeMessageSend(models.TransientModel):
             "partner_ids": content.ids_of_commands(values.get("recipient_ids")),
             "email_to": values.get("email_to"),
             "email_cc": values.get("email_cc"),
+            "scheduled_date": values.get("scheduled_date"),
             "files": files,
         }
 
