@@ -7,9 +7,10 @@ from collections import namedtuple
 import psycopg2
 
 from odoo import models
-from odoo.tools import email_normalize, formataddr, html2plaintext
+from odoo.tools import formataddr, html2plaintext
 from odoo.tools.mail import email_split_and_format_normalize
 
+from ..tools import log_filter
 from ..tools import notification as texts
 from .secure_keyring import KeysUnavailable
 
@@ -29,7 +30,7 @@ class Leaving:
 
     def __init__(self, mails):
         urls = mails.secure_link_id._urls()
-        mails.recipient_ids.fetch(["name", "email"])
+        mails.recipient_ids.fetch(["name", "email", "email_normalized"])
         self._notices = {
             mail.id: Notice(url, mail._notification_email(url))
             for mail in mails
@@ -39,7 +40,8 @@ class Leaving:
         self.failures = {}
         """What the mail server said, by id of the mail."""
         self.elsewhere = set()
-        """Ids of mails that another worker sends, or has just sent."""
+        """Ids of mails that another worker sends or has just sent, that were cancelled,
+        or whose contact has just got another address."""
         server = mails.env["ir.mail_server"]
         self.default_from = server._get_default_from_address()
         self.default_bounce = server._get_default_bounce_address()
@@ -138,7 +140,7 @@ class MailMail(models.Model):
                 raise
             # Whatever it is, it concerns this one email
             except Exception as error:  # pylint: disable=broad-except
-                leaving.failures[mail_id] = error
+                leaving.failures[mail_id] = log_filter.without_tokens(error)
                 continue
             self._note_notice_sent(mail_id)
             left.append(mail_id)
@@ -165,13 +167,20 @@ class MailMail(models.Model):
     def _lock_notice(self, mail_id):
         """Lock a mail and its status, so that noting that it left cannot fail.
 
-        :return: whether it is still to be sent, by nobody else
+        :return: whether it is still to be sent, by nobody else and to this address;
+            whose contact has another one by now is for the next run to refuse
         """
         self.env.cr.execute(
             """WITH mail AS (
-                    SELECT id FROM mail_mail
-                     WHERE id = %s AND state = 'outgoing'
-                       FOR UPDATE SKIP LOCKED
+                    SELECT mail_mail.id
+                      FROM mail_mail
+                      JOIN secure_link ON secure_link.id = secure_link_id
+                      JOIN secure_thread ON secure_thread.id = secure_link.thread_id
+                      JOIN res_partner ON res_partner.id = secure_thread.partner_id
+                     WHERE mail_mail.id = %s
+                       AND mail_mail.state = 'outgoing'
+                       AND res_partner.email_normalized = secure_link.address
+                       FOR UPDATE OF mail_mail SKIP LOCKED
                ), status AS (
                     SELECT mail_notification.id
                       FROM mail_notification JOIN mail ON mail_mail_id = mail.id
@@ -235,7 +244,7 @@ class MailMail(models.Model):
         company = self.record_company_id or self.env.company
         bounce = self.record_alias_domain_id.bounce_email or company.bounce_email
         body = self._prepare_outgoing_body().replace(texts.LINK_MARK, url)
-        reached = email_normalize(partner.email or "") == link.address
+        reached = partner and partner._secure_address("email") == link.address
         senders = email_split_and_format_normalize(self.email_from)
         return {
             "attachments": [],

@@ -217,4 +217,5 @@ class SecureLink(models.Model):
         """Withdraw links; open pages close at their next request."""
         live = self.filtered(lambda link: not link.revoked_at)
         live.sudo().write({"revoked_at": fields.Datetime.now()})
+        live._take_back()
         self.env["secure.access.log"]._log("revoked", live)

@@ -35,8 +35,7 @@ class SecureLinkLeaving(models.Model):
         if not fresh:
             return
         fresh.write({"left_at": fields.Datetime.now()})
-        for renewal in fresh.filtered("renewal_of_id"):
-            renewal._replace_others()
+        fresh.filtered("renewal_of_id")._replace_others()
         log = self.env["secure.access.log"]
         log._log("sent", fresh)
         emails = fresh.filtered(lambda link: link.channel == "email")
@@ -61,18 +60,44 @@ class SecureLinkLeaving(models.Model):
         links |= sms.search(left, limit=SETTLE_BATCH).secure_link_id
         links.try_lock_for_update()._mark_left()
 
+    def _take_back(self):
+        """Notifications that wait, or could not leave, do not leave any more: these
+        links lead nowhere."""
+        waiting = [("secure_link_id", "in", self.ids)]
+        # sudo: the queues are nobody's; whoever withdraws was checked
+        sms = self.env["sms.sms"].sudo()
+        sms = sms.search([*waiting, ("state", "in", ("outgoing", "error"))])
+        sms.action_set_canceled()
+        mails = self.env["mail.mail"].sudo()
+        mails = mails.search([*waiting, ("state", "in", ("outgoing", "exception"))])
+        mails.cancel()
+        self.env["mail.notification"].sudo().search(
+            [("mail_mail_id", "in", mails.ids)]
+        ).write({"notification_status": "canceled"})
+
     def _mark_failed(self):
         self.env["secure.access.log"]._log("failed", self)
 
     def _replace_others(self):
-        others = self.search(
-            [
-                ("thread_id", "=", self.thread_id.id),
-                ("id", "<", self.id),
-                ("replaced_by_id", "=", False),
-            ]
+        """Retire what these follow in their conversations, in one statement."""
+        if not self:
+            return
+        self.flush_model()
+        self.env.cr.execute(
+            """UPDATE secure_link AS link
+                  SET replaced_by_id = next.id
+                 FROM (SELECT old.id AS old_id, MIN(new.id) AS id
+                         FROM secure_link AS new
+                         JOIN secure_link AS old
+                           ON old.thread_id = new.thread_id
+                          AND old.id < new.id
+                          AND old.replaced_by_id IS NULL
+                        WHERE new.id = ANY(%s)
+                        GROUP BY old.id) AS next
+                WHERE link.id = next.old_id""",
+            [self.ids],
         )
-        others.write({"replaced_by_id": self.id})
+        self.env["secure.link"].invalidate_model(["replaced_by_id"])
 
     def _urls(self):
         """The clear address of each link, derived now.

@@ -1,5 +1,6 @@
 """Links as notifications leave: validity, failures, batches, changed addresses."""
 
+import traceback
 from contextlib import suppress
 from datetime import timedelta
 from smtplib import SMTPServerDisconnected
@@ -193,6 +194,79 @@ class TestLeaving(SecureCase):
         )
         links = mails.sudo().secure_link_id.sorted("id")
         self.assertFalse(links[1].left_at, "noted by who sent it")
+
+    def test_withdrawn_meanwhile(self):
+        """What waits, or comes later in the batch, does not leave any more."""
+        rows = self.queue(3)
+        mails = self.mails_of(rows)
+        rows[0].link.sudo()._revoke()
+
+        def withdraw(address):
+            if address == "p1@batch.example":
+                rows[2].link.sudo()._revoke()
+                self.env.flush_all()
+
+        left = self.send_while(mails, withdraw)
+        self.assertEqual(left, [['"P1" <p1@batch.example>']])
+        self.env.invalidate_all()
+        self.assertEqual(mails.mapped("state"), ["cancel", "sent", "cancel"])
+        self.assertEqual(
+            mails.notification_ids.mapped("notification_status"),
+            ["canceled", "sent", "canceled"],
+        )
+
+    def test_withdrawn_before_the_sms_leaves(self):
+        with self.gateways():
+            [row] = self.queue(channel="sms", partner=self.contact)
+            row.thread.with_user(self.manager).action_revoke()
+            self.leave()
+            self.assertFalse(self._sms)
+        sms = self.env["sms.sms"].sudo().search([("secure_link_id", "=", row.link.id)])
+        self.assertEqual(sms.state, "canceled")
+
+    def test_address_changed_meanwhile(self):
+        """The link goes nowhere any more, so the email does not, and this is told."""
+        rows = self.queue(2)
+        mails = self.mails_of(rows)
+
+        def move(address):
+            if address == "p0@batch.example":
+                rows[1].thread.partner_id.email = "new@batch.example"
+                self.env.flush_all()
+
+        self.assertEqual(len(self.send_while(mails, move)), 1)
+        with self.gateways(), mute_logger("odoo.addons.mail.models.mail_mail"):
+            mails[1].send()
+            self.assertFalse(self._mails)
+        self.assertIn("address has changed", mails[1].failure_reason)
+
+    def test_contact_with_two_addresses(self):
+        self.contact.email = "clara@client.example, clara@home.example"
+        self.send()
+        [mail] = self._mails
+        self.assertEqual(mail["email_to"], ['"Clara Client" <clara@client.example>'])
+        self.assertIn("/sm/", mail["body"])
+
+    def test_refusal_that_quotes_the_link(self):
+        """What the mail server says may be shown to whoever sends."""
+        mail = self.mails_of(self.queue(1))
+        servers = type(self.env["ir.mail_server"])
+
+        def refuse(_server, message, **_how):
+            text = message.get_body(("plain",)).get_content()
+            raise MailDeliveryException("Mail Delivery Failed", f"blocked: {text}")
+
+        with (
+            mute_logger("odoo.addons.mail.models.mail_mail"),
+            patch.object(servers, "_connect__", lambda *args, **kwargs: None),
+            patch.object(servers, "_disable_send", lambda *args: False),
+            patch.object(servers, "send_email", refuse),
+            self.assertRaises(MailDeliveryException) as refused,
+        ):
+            mail.send(raise_exception=True)
+        told = "".join(traceback.format_exception(refused.exception))
+        self.assertIn("blocked", told)
+        self.assertNotRegex(told, "/sm/[0-9A-Za-z]")
 
     def test_mail_server_that_hangs_up_halfway(self):
         """What left is noted; the rest stays in the queue."""

@@ -41,6 +41,14 @@ def mask(text):
     return _PATH.sub(r"\1***", text)
 
 
+def without_tokens(error):
+    """The same exception, fit to be shown to people: what it says masked, and without
+    what it came of."""
+    error.args = tuple(mask(arg) if isinstance(arg, str) else arg for arg in error.args)
+    error.__cause__ = error.__context__ = None
+    return error
+
+
 def install():
     """Wrap the process's factory of log records, once."""
     factory = logging.getLogRecordFactory()
