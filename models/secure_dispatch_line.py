@@ -24,14 +24,23 @@ DELIVERIES = [
 for an SMS that the gateway said so, for an email that the mail server took it and has
 not sent it back."""
 UNREACHED = ("error", "bounced")
+NOT_ARRIVED = ("bounce", "exception", "canceled")
+"""What Odoo notes of notifications that did not arrive: failures that their author has
+dismissed are cancelled ones."""
 FROM_NOTIFICATION = {
-    "email": {"sent": "delivered", "bounce": "bounced", "exception": "error"},
+    "email": {
+        "sent": "delivered",
+        "bounce": "bounced",
+        "exception": "error",
+        "canceled": "error",
+    },
     "sms": {
         "process": "left",
         "pending": "left",
         "sent": "delivered",
         "bounce": "bounced",
         "exception": "error",
+        "canceled": "error",
     },
 }
 
@@ -108,8 +117,10 @@ class SecureDispatchLine(models.Model):
         row = notified.notification_ids.filtered(
             lambda row: row.res_partner_id == partner
         )[:1]
-        known = FROM_NOTIFICATION.get(row.notification_type, {})
-        return known.get(row.notification_status, "queued")
+        status = row.notification_status
+        if status == "canceled" and link.revoked_at:
+            return "cancelled"
+        return FROM_NOTIFICATION.get(row.notification_type, {}).get(status, "queued")
 
     @api.model
     def _answered_threads_of(self, asked):
@@ -149,6 +160,13 @@ class SecureDispatchLine(models.Model):
         self.check_access("read")
         if self.delivery not in UNREACHED:
             raise UserError(self.env._("This notification has left, or is on its way."))
+        if self.sudo() not in self.dispatch_id._unreached_lines():
+            raise UserError(
+                self.env._(
+                    "The link was withdrawn, or the mailing tries again by itself. "
+                    "Nothing was sent."
+                )
+            )
         # sudo: whoever may see the send may have it arrive
         problems = self.sudo()._notify_again()
         if problems:

@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .secure_dispatch_line import UNREACHED
+from .secure_dispatch_line import NOT_ARRIVED, UNREACHED
 
 
 class SecureDispatchRetry(models.Model):
@@ -43,9 +43,10 @@ class SecureDispatchRetry(models.Model):
                     WHERE line.dispatch_id = ANY(%s)
                       AND line.state = 'sent'
                       AND link.revoked_at IS NULL
-                      AND notified.notification_status IN ('bounce', 'exception')
+                      AND notified.notification_status = ANY(%s)
                     ORDER BY line.id""",
                 ours.ids,
+                list(NOT_ARRIVED),
             )
         )
         found = lines.browse(id_ for (id_,) in rows)

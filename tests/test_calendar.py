@@ -893,6 +893,20 @@ class TestNumbers(AppointmentCase):
         self.assertEqual(manager.secure_status, "failed")
         self.assertEqual(attendee.secure_status, "opened", "Not their send")
 
+    def test_status_after_a_new_link(self):
+        attendee = self.attendee(self.contact).with_user(self.colleague)
+        thread = self.threads().filtered(lambda t: t.partner_id == self.contact)
+        statuses = thread.message_ids.notification_ids
+        statuses.filtered(
+            lambda row: row.res_partner_id == self.contact
+        ).notification_status = "bounce"
+        self.env.invalidate_all()
+        self.assertEqual(attendee.secure_status, "bounced")
+        with self.gateways():
+            thread.with_user(self.colleague).action_resend()
+        self.env.invalidate_all()
+        self.assertEqual(attendee.secure_status, "delivered")
+
     def test_queries_do_not_grow(self):
         partners = self.env["res.partner"].create(
             [{"name": f"P{n}", "email": f"p{n}@x.example"} for n in range(30)]

@@ -595,6 +595,47 @@ class TestNotReached(DispatchCase):
                 line.action_new_link()
             self.assertIn("switched off", str(refused.exception))
 
+    def test_withdrawn_links_stay_withdrawn(self):
+        with self.gateways():
+            dispatch = self.sent(self.contact)
+            line = self.line(dispatch, self.contact)
+            line.thread_id.with_user(self.manager).action_revoke()
+            with self.assertRaisesRegex(UserError, "withdrawn"):
+                line.with_user(self.sender).action_new_link()
+            self.assertEqual(len(line.thread_id.link_ids), 1)
+            with self.assertRaises(UserError):
+                dispatch.action_retry()
+
+    def test_failures_that_were_dismissed(self):
+        """Whoever clears Odoo's list of failures has not reached anybody."""
+        with self.gateways():
+            dispatch = self.sent(self.contact)
+            threads = self.env["secure.thread"].with_user(self.sender)
+            threads.notify_cancel_by_type("email")
+            self.env.invalidate_all()
+            line = self.line(dispatch, self.contact)
+            self.assertEqual(line.delivery, "error")
+            self.assertEqual(dispatch.unreached_count, 1)
+            line.with_user(self.sender).action_new_link()
+            self.assertEqual(line.delivery, "queued")
+
+    def test_queries_of_new_links_do_not_grow(self):
+        counts = []
+        for size in (5, 15):
+            people = self.people(size)
+            with self.gateways():
+                dispatch = self.sent(*people, partners=people)
+                self.env.flush_all()
+                self.env.invalidate_all()
+                before = self.env.cr.sql_log_count
+                dispatch.action_retry()
+                self.leave()
+                self.env.flush_all()
+            counts.append(self.env.cr.sql_log_count - before)
+            self.assertEqual(dispatch.unreached_count, 0)
+        # To lock an email, and to note that it left
+        self.assertLessEqual((counts[1] - counts[0]) / 10, 2.2, counts)
+
     def test_retry(self):
         with self.scan():
             dispatch = self.sent(self.contact)
