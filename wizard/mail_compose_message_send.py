@@ -42,7 +42,7 @@ class MailComposeMessageSend(models.TransientModel):
             # Pressed twice: whoever comes second waits for the first, and is told
             raise UserError(self.env._("This message has been sent already."))
         composer._secure_begin()
-        soon = composer.force_send and not auto_commit
+        soon = composer.force_send and composer._secure_leaves_after(auto_commit)
         if soon:
             composer.force_send = False
         mails = super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
@@ -58,6 +58,11 @@ class MailComposeMessageSend(models.TransientModel):
             # After the commit: who gets a link must find something there
             self.env["secure.notification"]._let_leave(mails._due())
         return mails
+
+    def _secure_leaves_after(self, auto_commit):
+        """Whether notifications are to wait for the commit: where none is made before
+        they leave."""
+        return not auto_commit
 
     def _secure_files_taken(self):
         """The composer without its files, which a secure one carries in memory from

@@ -49,6 +49,10 @@ class MailComposeMessage(models.TransientModel):
             self.secure_send = True
         return super()._action_send_mail_mass_mail(res_ids, auto_commit=auto_commit)
 
+    def _secure_leaves_after(self, auto_commit):
+        """Mailings commit by themselves."""
+        return not self.mass_mailing_id and super()._secure_leaves_after(auto_commit)
+
     def _prepare_mailing_values(self):
         """The mailing that Odoo makes of a composer, for statistics: without what was
         typed, where that is to be secure."""
