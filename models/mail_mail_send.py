@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import psycopg2
 
-from odoo import models
+from odoo import SUPERUSER_ID, api, models, modules
 from odoo.tools import formataddr, html2plaintext
 from odoo.tools.mail import email_split_and_format_normalize
 
@@ -66,6 +66,24 @@ def leaving_now(env):
 
 class MailMail(models.Model):
     _inherit = "mail.mail"
+
+    def send_after_commit(self):
+        """Notifications note one by one that they left, as in the queue: Odoo's own has
+        one transaction for all, and all would leave again after an error."""
+        # sudo: only whether these are notifications
+        secure = self.sudo().filtered("secure_link_id")
+        if not secure or modules.module.current_test:
+            return super().send_after_commit()
+        ids, env = secure.ids, self.env
+
+        @env.cr.postcommit.add
+        def send():
+            with env.registry.cursor() as cr:
+                own = api.Environment(cr, SUPERUSER_ID, env.context)
+                own["mail.mail"].browse(ids).send(auto_commit=True)
+
+        rest = self - secure
+        return super(MailMail, rest).send_after_commit() if rest else None
 
     def _send(self, *args, **kwargs):
         """Read the batch's links once, let the notifications leave, and note afterwards

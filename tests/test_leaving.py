@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from freezegun import freeze_time
 
-from odoo import fields
+from odoo import fields, modules
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -279,6 +279,32 @@ class TestLeaving(SecureCase):
         with suppress(SMTPServerDisconnected):
             self.send_while(mails, hang_up)
             self.fail("somebody ought to know")
+        self.env.invalidate_all()
+        self.assertEqual(mails.mapped("state"), ["sent", "outgoing", "outgoing"])
+
+    def test_mail_server_that_hangs_up_after_the_commit(self):
+        """Likewise for what leaves at once."""
+        mails = self.mails_of(self.queue(3))
+        self.env.flush_all()
+        servers = type(self.env["ir.mail_server"])
+        send = servers._send_notice
+
+        def sending(server, email, *args):
+            if email["email_to_normalized"] == ["p1@batch.example"]:
+                raise SMTPServerDisconnected()
+            return send(server, email, *args)
+
+        self.assertTrue(mails.sudo().secure_link_id)
+        # In tests Odoo sends in the same transaction
+        with patch.object(modules.module, "current_test", False):
+            mails.send_after_commit()
+        with (
+            self.gateways(),
+            patch.object(servers, "_send_notice", sending),
+            self.enter_registry_test_mode(),
+            suppress(SMTPServerDisconnected),
+        ):
+            self.env.cr.postcommit.run()
         self.env.invalidate_all()
         self.assertEqual(mails.mapped("state"), ["sent", "outgoing", "outgoing"])
 
