@@ -6,6 +6,7 @@ from . import (
     secure_bridge,
     secure_choice,
     secure_closed_road,
+    secure_composer_choice,
     secure_sealed,
     secure_draft,
     secure_thread,

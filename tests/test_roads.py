@@ -511,6 +511,42 @@ class TestComposer(RoadCase):
             {} if template else {"body": BODY, "subject": CANARY_SUBJECT, **values}
         )
 
+    def test_who_turned_it_on_is_not_overruled_by_a_template(self):
+        standard = self.template.copy({"send_securely": False})
+        composers = self.env["mail.compose.message"].with_user(self.writer)
+        composers = composers.with_context(
+            default_composition_mode="comment",
+            default_model="res.partner",
+            default_res_ids=repr(self.contact.ids),
+        )
+        form = Form(composers)
+        # By templates only: the next one decides
+        for template in (self.template, standard):
+            form.template_id = template
+            self.assertEqual(form.secure_send, template == self.template)
+        form.secure_send = True
+        for template in (standard.copy(), self.template, standard):
+            form.template_id = template
+            self.assertTrue(form.secure_send)
+        form.secure_send = False
+        form.template_id = standard.copy()
+        self.assertFalse(form.secure_send)
+        form = Form(composers.with_context(default_secure_send=True))
+        form.template_id = standard
+        self.assertTrue(form.secure_send)
+
+    def test_sms_opened_as_secure_stays_so(self):
+        standard = self.env["sms.template"].create(
+            {"name": "S", "model_id": self.template.model_id.id, "body": "x"}
+        )
+        composers = self.env["sms.composer"].with_user(self.writer)
+        values = {"res_model": "res.partner", "res_id": self.contact.id, "body": "x"}
+        for chosen in (True, False):
+            context = {"default_secure_send": True} if chosen else {}
+            composer = composers.with_context(**context).create(values)
+            composer.template_id = standard
+            self.assertEqual(composer.secure_send, chosen)
+
     def test_what_is_typed_is_sealed_before_it_is_sent(self):
         with self.leak_scan() as scan:
             composer = self.composer(self.contact)

@@ -13,7 +13,11 @@ class MailComposeMessage(models.TransientModel):
     still be turned, and the web client saves the form before that."""
 
     _name = "mail.compose.message"
-    _inherit = ["mail.compose.message", "secure.closed.road"]
+    _inherit = [
+        "mail.compose.message",
+        "secure.closed.road",
+        "secure.composer.choice",
+    ]
 
     subject = SealedChar()
     body = SealedHtml()
@@ -36,15 +40,17 @@ class MailComposeMessage(models.TransientModel):
 
     @api.depends("template_id", "subtype_id", "composition_mode")
     def _compute_secure_send(self):
-        for composer in self:
-            if composer.template_id:
-                # sudo: how a template is sent, whoever may use it
-                secure = composer.template_id.sudo().send_securely
-            else:
-                default = self.env.company._secure_sends_by_default()
-                secure = default and not composer.subtype_is_log
-            standard = own_code.is_standard(self.env, composer.template_id)
-            composer.secure_send = secure and not standard
+        return super()._compute_secure_send()
+
+    def _secure_by_default(self):
+        # sudo: how a template is sent, whoever may use it
+        template = self.template_id.sudo()
+        if template:
+            secure = template.send_securely
+        else:
+            secure = self.env.company._secure_sends_by_default()
+            secure = secure and not self.subtype_is_log
+        return secure and not own_code.is_standard(self.env, template)
 
     def _compute_attachment_ids(self):
         """Reports of a secure template are sealed as they are made."""

@@ -13,7 +13,7 @@ SMS_CHUNK = 500
 
 class SmsComposer(models.TransientModel):
     _name = "sms.composer"
-    _inherit = ["sms.composer", "secure.closed.road"]
+    _inherit = ["sms.composer", "secure.closed.road", "secure.composer.choice"]
     _secure_model_field = "res_model"
 
     body = SealedText()
@@ -33,13 +33,14 @@ class SmsComposer(models.TransientModel):
 
     @api.depends("template_id")
     def _compute_secure_send(self):
+        return super()._compute_secure_send()
+
+    def _secure_by_default(self):
+        # sudo: how a template is sent, whoever may use it
+        template = self.template_id.sudo()
         default = self.env.company._secure_sends_by_default()
-        for composer in self:
-            # sudo: how a template is sent, whoever may use it
-            template = composer.template_id.sudo()
-            secure = template.send_securely if template else default
-            standard = own_code.is_standard(self.env, template)
-            composer.secure_send = secure and not standard
+        secure = template.send_securely if template else default
+        return secure and not own_code.is_standard(self.env, template)
 
     def _prepare_body_values(self, records):
         if not self.secure_send:

@@ -1,0 +1,31 @@
+from odoo import api, fields, models
+
+
+class SecureComposerChoice(models.AbstractModel):
+    """The switch of Odoo's composers: as the template says, or the company where there
+    is none. Whoever turned it on is not overruled by the template they pick next."""
+
+    _name = "secure.composer.choice"
+    _description = "Composer That Can Send Securely"
+
+    secure_send_chosen = fields.Boolean(
+        default=lambda self: bool(self.env.context.get("default_secure_send"))
+    )
+
+    @api.onchange("secure_send")
+    def _onchange_secure_send(self):
+        """Also called when the template turned it: that is no decision."""
+        self.secure_send_chosen = self.secure_send and (
+            self.secure_send_chosen or not self._secure_by_default()
+        )
+
+    # Not to be computed when ``secure_send_chosen`` changes: turning it off is final
+    def _compute_secure_send(self):
+        for composer in self:
+            composer.secure_send = (
+                composer.secure_send_chosen or composer._secure_by_default()
+            )
+
+    def _secure_by_default(self):
+        """Whether it is sent securely unless somebody decides otherwise."""
+        raise NotImplementedError
