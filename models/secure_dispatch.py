@@ -69,7 +69,7 @@ class SecureDispatch(models.Model):
     )
     subject = fields.Char(compute="_compute_content")
     body = fields.Html(compute="_compute_content", sanitize=False)
-    title = fields.Char("Subject", compute="_compute_title")
+    title = fields.Char(compute="_compute_title")
     template_id = fields.Many2one("mail.template", readonly=True, ondelete="set null")
     sms_template_id = fields.Many2one(
         "sms.template", readonly=True, ondelete="set null"
