@@ -91,7 +91,7 @@ class MailThreadPost(models.AbstractModel):
             road._check_numbers(contacts, sms_pid_to_number or {})
         elif outgoing_email_to:
             contacts |= road._contacts_of_emails([outgoing_email_to])
-        road._require_contacts(contacts)
+        road._require_contacts(contacts, colleagues)
         files = road.env["ir.attachment"]._secure_take(attachment_ids or [])
         files += [(part[0], part[1]) for part in attachments or []]
         content = {

@@ -196,12 +196,9 @@ class SecureRoad(models.AbstractModel):
         locked = self.env["secure.keyring"]._status()["problem"]
         if locked:
             return locked
-        contacts, _colleagues = self._split(partners._filtered_access("read"))
+        contacts, colleagues = self._split(partners._filtered_access("read"))
         if not contacts:
-            return self.env._(
-                "Please choose at least one contact: followers alone do not get a "
-                "secure message."
-            )
+            return self._no_contacts_text(colleagues)
         model = self.env["secure.draft"]
         rows = [{"record": record, "partner": contact} for contact in contacts]
         # sudo: what the writer will be told anyway when sending is refused
@@ -227,14 +224,28 @@ class SecureRoad(models.AbstractModel):
         return plaintext2html(body) if body else Markup()
 
     @api.model
-    def _require_contacts(self, contacts):
+    def _require_contacts(self, contacts, colleagues=None):
+        """Refuse what goes to nobody outside.
+
+        :param colleagues: ``res.users`` among the recipients, to be named
+        """
         if not contacts:
-            raise UserError(
-                self.env._(
-                    "A secure message goes to contacts. Please add at least one to "
-                    "the recipients: followers alone do not get it."
-                )
+            raise UserError(self._no_contacts_text(colleagues))
+
+    @api.model
+    def _no_contacts_text(self, colleagues):
+        if colleagues:
+            # sudo: names, which the writer has just chosen
+            names = ", ".join(colleagues.sudo().mapped("name"))
+            return self.env._(
+                "A secure message goes to contacts, and these are colleagues: %s. "
+                "Please add at least one contact.",
+                names,
             )
+        return self.env._(
+            "A secure message goes to contacts. Please add at least one to the "
+            "recipients: followers alone do not get it."
+        )
 
     @api.model
     def _take_standard(self, values):

@@ -78,7 +78,7 @@ class TestRecipients(ComposeCase):
 
     def test_colleagues_alone(self):
         form = self.form(partner_ids=self.colleague.partner_id.ids)
-        with self.gateways(), self.assertRaises(UserError):
+        with self.gateways(), self.assertRaisesRegex(UserError, "are colleagues"):
             form.action_send()
         self.assertFalse(self.dispatches())
 

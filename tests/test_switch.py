@@ -227,6 +227,9 @@ class TestComposerScreen(ScreenCase):
         self.assertFalse(form.secure_problem)
         form.partner_ids.clear()
         self.assertIn("followers alone", form.secure_problem)
+        form.partner_ids.add(self.sender.partner_id)
+        self.assertIn(f"colleagues: {self.sender.name}", form.secure_problem)
+        form.partner_ids.clear()
         self.other_contact.email = False
         form.partner_ids.add(self.other_contact)
         self.assertIn("no email", form.secure_problem)

@@ -54,7 +54,7 @@ class SecureComposeSend(models.TransientModel):
                 raise UserError(self.env._("No contact matches the filter."))
             rows = []
         elif not rows:
-            self.env["secure.road"]._require_contacts(None)
+            self.env["secure.road"]._require_contacts(rows, colleagues)
         dispatch = self._plan_dispatch(rows, colleagues)
         dispatch._start_by_hand()
         action = self._done_action(dispatch)
