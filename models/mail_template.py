@@ -183,10 +183,12 @@ class MailTemplate(models.Model):
         """
         road = self.env["secure.road"]
         own = self.with_context(**own_code.RENDERING)
-        self._read_languages(res_ids)
-        found = road._render_each(
-            res_ids, lambda ids: own._generate_template(ids, names)
-        )
+
+        def render(ids):
+            self._read_languages(ids)
+            return own._generate_template(ids, names)
+
+        found = road._render_each(res_ids, render)
         text = road._unfilled_text()
         return (
             {res_id: values for res_id, values in found.items() if values is not None},

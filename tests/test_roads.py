@@ -479,6 +479,14 @@ class TestTemplate(RoadCase):
                 counts[len(group)] = self.env.cr.sql_log_count - before
         self.assertLess((counts[50] - counts[10]) / 40, 1.0, counts)
 
+    def test_a_document_that_is_gone_stops_nobody_else(self):
+        gone = self.other_contact.copy()
+        ids = [gone.id, self.contact.id]
+        gone.unlink()
+        generated, rows = self.template._secure_generate(ids)
+        self.assertEqual(list(generated), self.contact.ids)
+        self.assertEqual([row["res_id"] for row in rows], ids[:1])
+
     def test_languages_are_read_at_once(self):
         """Also of more contacts than fit in the cache of an earlier look at them."""
         partners = self.env["res.partner"].create(
