@@ -1,8 +1,8 @@
 # Everything is done by dev/cli.py; each target does all set-up it needs by itself.
 PYTHON ?= python3
-export ARGS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
+export ARGS ATTACKERS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
 
-.PHONY: help run smoke test suites compare interop pictures bench kill shell psql hold setup lint clean distclean
+.PHONY: help run smoke test suites compare interop mutants pictures bench guess kill shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,9 +13,11 @@ help:
 	@echo "make compare    Odoo's own tests without the module and with it: what differs"
 	@echo "                (SUITES=\"sms portal\"; REDO=1 runs the side without anew)"
 	@echo "make interop    tests beside OCA's helpdesk_mgmt, which it downloads"
+	@echo "make mutants    small faults in the code of PINs, links and log: are they noticed?"
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
 	@echo "make pictures   the pictures in docs/pictures, taken anew"
 	@echo "make bench      what it costs, into build/bench.json (FULL=1: 10,000 contacts too)"
+	@echo "make guess      how far guessing PINs gets 10,000 attackers (ATTACKERS=100: a look)"
 	@echo "make kill       a send to 2,000 while a worker and PostgreSQL are killed"
 	@echo "make lint       style and static checks"
 	@echo "make shell      Odoo's shell on the demo database (DB=... for another)"
@@ -27,7 +29,7 @@ help:
 	@echo
 	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
 
-run smoke test suites compare interop pictures bench kill shell psql hold setup clean distclean:
+run smoke test suites compare interop mutants pictures bench guess kill shell psql hold setup clean distclean:
 	@$(PYTHON) dev/cli.py $@
 
 lint:

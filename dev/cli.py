@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
-from ground import cleaning, odoo_tree, paths, servers, system, tests, venv
+from ground import cleaning, mutating, odoo_tree, paths, servers, system, tests, venv
 from ground import compare as comparing
 from ground import interop as interoperating
 from ground.databases import Databases
@@ -94,6 +94,11 @@ def bench(_options):
     return _play("bench")
 
 
+def guess(_options):
+    """10,000 attackers guess PINs, by a clock that jumps; ATTACKERS=100 for a look"""
+    return _play("guess")
+
+
 def kill(_options):
     """a send to 2,000 while a worker and PostgreSQL are killed; the exit code tells"""
     with prepared() as ground, servers.opened_apart(ground, "kill") as running:
@@ -124,6 +129,12 @@ def interop(options):
     """tests beside a module of others, OCA's helpdesk_mgmt"""
     with prepared() as ground:
         return interoperating.run(ground, options.args)
+
+
+def mutants(options):
+    """small faults in the code that decides who gets in: are they noticed?"""
+    with prepared() as ground:
+        return mutating.run(ground, options.args)
 
 
 def shell(options):
@@ -171,8 +182,10 @@ COMMANDS = {
         suites,
         compare,
         interop,
+        mutants,
         pictures,
         bench,
+        guess,
         kill,
         shell,
         psql,

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 import mailroom
-from ground import databases, keep, outcomes, paths, rtlcss, tests, venv
+from ground import databases, keep, mutants, outcomes, paths, rtlcss, tests, venv
 
 
 class TestMailroom(unittest.TestCase):
@@ -42,6 +42,43 @@ class TestMailroom(unittest.TestCase):
             self.assertEqual([r["uuid"] for r in results], ["1", "2"])
             self.assertEqual({r["state"] for r in results}, {"success"})
             self.assertEqual([m["content"] for m in phone.messages()], ["Hi", "Hi"])
+
+
+class TestMutants(unittest.TestCase):
+    """Faults that are made on purpose."""
+
+    SOURCE = (
+        "LIMIT = 3 > 2\n"
+        "def locked(count, limit=True):\n"
+        '    """Return True."""\n'
+        "    if limit:\n"
+        "        return count >= LIMIT and not count < 0\n"
+        "    return cr.execute('SELECT 1 FROM t WHERE a > 1 AND b = 2')\n"
+    )
+
+    def test_each_decision_is_flipped(self):
+        """Comparisons at their border and altogether; nothing outside of functions."""
+        keys = [mutant.key for mutant in mutants.mutants_of(self.SOURCE)]
+        changes = [key.partition("locked: ")[2] for key in keys]
+        self.assertIn("if limit -> if not", changes)
+        self.assertIn("count >= LIMIT -> count > LIMIT", changes)
+        self.assertIn("count >= LIMIT -> count < LIMIT", changes)
+        self.assertIn("not count < 0 -> count < 0", changes)
+        self.assertIn("SQL a > 1 AND b = 2: AND -> OR", changes)
+        self.assertEqual(len(changes), len(set(changes)))
+        self.assertFalse([key for key in keys if "3 > 2" in key])
+
+    def test_a_fault_is_in_the_code(self):
+        """What is compiled decides otherwise."""
+        keys = [mutant.key for mutant in mutants.mutants_of(self.SOURCE)]
+        number = keys.index("locked: count >= LIMIT -> count > LIMIT")
+        for tree, expected in (
+            (mutants.ast.parse(self.SOURCE), True),
+            (mutants.mutated(self.SOURCE, number), False),
+        ):
+            names = {}
+            exec(compile(tree, "x", "exec"), names | {"LIMIT": 1}, names)
+            self.assertEqual(eval("locked(1)", names | {"LIMIT": 1}), expected)
 
 
 class TestGround(unittest.TestCase):

@@ -1,0 +1,147 @@
+"""`make mutants`: whether the tests notice small faults in the code that decides who
+gets in, and in the log. Writes docs/mutants.md; a survivor needs a reason in
+dev/survivors.json."""
+
+import json
+import subprocess
+from collections import Counter
+
+from .databases import Databases
+from .paths import BUILD, CHECKOUT, DEV, LINK, RUNS
+from .say import Trouble, complain, note, step
+from .servers import sole
+from .tests import pytest
+
+FILES = (
+    "tools/pin_policy.py",
+    "tools/network.py",
+    "tools/token.py",
+    "models/secure_attempt.py",
+    "models/secure_pin.py",
+    "models/secure_grant.py",
+    "models/secure_link.py",
+    "models/secure_link_renewal.py",
+    "models/secure_access_log.py",
+)
+TESTS = (
+    "tests/test_tools.py",
+    "tests/test_throttle.py",
+    "tests/test_page.py",
+    "tests/test_page_rights.py",
+    "tests/test_conversation_life.py",
+    "tests/test_log.py",
+    "tests/test_parallel.py",
+    "tests/test_attacks.py",
+)
+SHARES = 2
+REASONS = DEV / "survivors.json"
+REPORT = CHECKOUT / "docs" / "mutants.md"
+
+
+def run(ground, match=""):
+    """Try all faults; return 0 when each that survives is explained."""
+    with sole("mutants"):
+        found = _try_all(ground, match)
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "mutants.json").write_text(json.dumps(found, indent=1))
+    reasons = json.loads(REASONS.read_text())
+    lasting = [row for row in found if row["outcome"] in ("survives", "not run")]
+    open_ = [row for row in lasting if _name(row) not in reasons]
+    for row in open_:
+        complain(f"{row['outcome']}, line {row['line']}: {_name(row)}")
+    if not match:
+        REPORT.write_text(_report(found, reasons))
+    note(f"{len(found)} faults, {len(lasting)} not noticed, {len(open_)} unexplained")
+    return int(bool(open_))
+
+
+def _try_all(ground, match):
+    """Run the shares side by side, each in a database of its own."""
+    folder = RUNS / "mutants"
+    folder.mkdir(parents=True, exist_ok=True)
+    databases = Databases(ground)
+    step(f"Trying faults, {SHARES} at a time")
+    processes = []
+    for share in range(1, SHARES + 1):
+        database = databases.fresh(f"mutants{share}")
+        log = folder / f"odoo{share}.log"
+        config = ground.write_config(
+            folder / f"odoo{share}.conf", database, logfile=log
+        )
+        command = [
+            *pytest(ground, config, database, LINK, [str(LINK / t) for t in TESTS]),
+            *("-p", "mutating", "-q"),
+            "--mutate=" + ":".join(str(CHECKOUT / file) for file in FILES),
+            f"--mutants-out={folder}/{share}.jsonl",
+            f"--mutants-share={share}/{SHARES}",
+            f"--mutants-match={match}",
+        ]
+        env = dict(ground.env)
+        env["PYTHONPATH"] += f":{DEV}:{DEV / 'plugins'}"
+        with open(folder / f"{share}.out", "wb") as output:
+            processes.append(
+                subprocess.Popen(
+                    [str(part) for part in command],
+                    cwd=CHECKOUT,
+                    env=env,
+                    stdout=output,
+                    stderr=output,
+                )
+            )
+    for process in processes:
+        process.wait()
+    return _outcomes(folder)
+
+
+def _outcomes(folder):
+    """Read what the shares wrote."""
+    found = []
+    for share in range(1, SHARES + 1):
+        lines = (folder / f"{share}.jsonl").read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        if not rows or not rows[-1].get("finished"):
+            raise Trouble(f"The run was cut short; see {folder}/{share}.out")
+        if rows[-1]["broken"]:
+            raise Trouble(f"Afterwards the tests failed by themselves: {rows[-1]}")
+        found += rows[:-1]
+    order = [file.rpartition("/")[2] for file in FILES]
+    return sorted(found, key=lambda row: (order.index(row["file"]), row["line"]))
+
+
+def _name(row):
+    """What names a fault in the list of reasons."""
+    return f"{row['file']} {row['key']}"
+
+
+def _report(found, reasons):
+    """Return the page for docs/."""
+    lines = [
+        "# Small faults, and whether the tests notice them",
+        "",
+        "`make mutants` flips each comparison, condition, boolean and return in the",
+        "functions of these files, one at a time, in Python and in SQL, and runs the",
+        "tests that go through the changed function. This page is its report.",
+        "",
+        "| file | faults | noticed | of these by hanging | not noticed |",
+        "|---|---|---|---|---|",
+    ]
+    for file in dict.fromkeys(row["file"] for row in found):
+        count = Counter(row["outcome"] for row in found if row["file"] == file)
+        lasting = count["survives"] + count["not run"]
+        total = sum(count.values())
+        lines.append(
+            f"| `{file}` | {total} | {total - lasting} | {count['hangs']} | {lasting} |"
+        )
+    lines += [
+        "",
+        "Not noticed, and why that is no gap:",
+        "",
+        "| file | line | function: what was changed | why |",
+        "|---|---|---|---|",
+    ]
+    for row in found:
+        if row["outcome"] in ("survives", "not run"):
+            reason = reasons.get(_name(row), "**not explained**")
+            what = row["key"].replace("|", "\\|")
+            lines.append(f"| `{row['file']}` | {row['line']} | `{what}` | {reason} |")
+    return "\n".join([*lines, ""])
