@@ -1,1 +1,1 @@
-from . import attachment, page, thread
+from . import attachment, page, page_consent, thread

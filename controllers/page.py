@@ -85,8 +85,9 @@ class SecurePage(PageAnswers, http.Controller):
     def conversation(self, handle, before=0, **_query):
         """Read the conversation; the first view writes the receipts."""
         grant = self._grant(handle)
-        if not grant._holds():
-            return self._closed_door(grant)
+        kept_out = self._kept_out(grant)
+        if kept_out:
+            return kept_out
         before = int(before) if re.fullmatch("[0-9]{1,9}", str(before)) else 0
         messages = self._pages()._page_messages(grant.thread_id, before)
         self._pages()._write_receipts(grant, messages, self._remote_addr())
@@ -100,8 +101,9 @@ class SecurePage(PageAnswers, http.Controller):
         """Take an answer with its files; whatever is wrong, the text is kept."""
         grant = self._grant(handle)
         text = _text(form, "body").strip()
-        if not grant._holds():
-            return self._closed_door(grant, draft=text)
+        kept_out = self._kept_out(grant, 403, draft=text)
+        if kept_out:
+            return kept_out
         refused = self._refused_form(grant, form)
         if refused:
             return refused
@@ -166,8 +168,9 @@ class SecurePage(PageAnswers, http.Controller):
     def file(self, handle, uid):
         """A file of this very conversation, and of no other."""
         grant = self._grant(handle)
-        if not grant._holds():
-            return self._closed_door(grant)
+        kept_out = self._kept_out(grant, 403)
+        if kept_out:
+            return kept_out
         file = self._pages()._page_file(grant.thread_id, uid)
         if not file:
             return self._unknown()

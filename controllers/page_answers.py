@@ -103,6 +103,31 @@ class PageAnswers:
         closed = self._closed_gate(link)
         return closed or self._gate_page(link, action, grant=grant, draft=draft)
 
+    def _kept_out(self, grant, status=200, draft=""):
+        """What routes behind the door ask before anything else: an answer for whoever
+        may not read, or not yet; None for who may.
+
+        :param int status: of the page that asks for consent
+        :param str draft: what was typed, to be kept
+        """
+        if not grant._holds():
+            return self._closed_door(grant, draft=draft)
+        wanted = grant.thread_id._consent_wanted()
+        return wanted and self._consent_page(grant, wanted, status, draft=draft)
+
+    def _consent_page(self, grant, wanted, status=200, draft="", changed=False):
+        """The consent text, in the place of everything behind the door.
+
+        :param wanted: ``ConsentWanted``
+        :param bool changed: whether it has just changed before the reader's eyes
+        """
+        if not wanted.version:
+            return self._state_page("unavailable", grant.link_id, 503)
+        html = self._pages()._consent(
+            grant, self._door_path(grant), wanted, changed=changed, draft=draft
+        )
+        return self._respond(html, status)
+
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)
 
@@ -128,6 +153,8 @@ class PageAnswers:
     def _conversation_page(self, grant, status=200, **values):
         if request.params.get("sent"):
             values.setdefault("notice", grant.env._("Sent."))
+        if grant.thread_id._consent_given():
+            values["consent_url"] = self._door_path(grant) + "/consent"
         html = self._pages()._conversation(grant, self._door_path(grant), **values)
         return self._respond(html, status)
 

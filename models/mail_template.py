@@ -25,7 +25,8 @@ CONTENT_FIELDS = (
 
 
 class MailTemplate(models.Model):
-    _inherit = "mail.template"
+    _name = "mail.template"
+    _inherit = ["mail.template", "secure.consent.choice"]
 
     send_securely = fields.Boolean(
         default=lambda self: self.env["res.company"]._secure_new_default(),
@@ -130,6 +131,7 @@ class MailTemplate(models.Model):
                     "res_model": dispatch.res_model,
                     "channel": "email",
                     "is_final": is_final,
+                    "ask_consent": dispatch.ask_consent,
                     **(self._secure_final(group[0]) if is_final else {}),
                 },
                 [{key: row[key] for key in ("res_id", "partner")} for row in group],

@@ -10,19 +10,20 @@ from ..tools import log_filter, own_code
 class MailThreadPost(models.AbstractModel):
     _inherit = "mail.thread"
 
-    def message_post(self, *, send_securely=False, **kwargs):
+    def message_post(self, *, send_securely=False, ask_consent=False, **kwargs):
         """Post on a document, or send securely about it.
 
         :param bool send_securely: the content goes to the external contacts among
             ``partner_ids``, each in a conversation of their own; colleagues among them
             take part. The document keeps a line that says so, without content
+        :param bool ask_consent: where the company leaves open whom it asks
         :return: the message, or that line
         """
         if send_securely:
-            return self._secure_post(**kwargs)
+            return self._secure_post(ask_consent=ask_consent, **kwargs)
         return super().message_post(**self.env["secure.road"]._take_standard(kwargs))
 
-    def message_notify(self, *, send_securely=False, **kwargs):
+    def message_notify(self, *, send_securely=False, ask_consent=False, **kwargs):
         """Notify of something, or send it securely: see :meth:`message_post`.
 
         :return: the notification, or the messages in the conversations: none yet of
@@ -35,7 +36,7 @@ class MailThreadPost(models.AbstractModel):
         if record:
             # Clients may call this, and name any document
             record.check_access("read")
-        sent = self._secure_send(record, **kwargs)
+        sent = self._secure_send(record, ask_consent=ask_consent, **kwargs)
         messages = self.env["mail.message"]
         if kwargs.get("scheduled_date"):
             return messages
@@ -73,6 +74,7 @@ class MailThreadPost(models.AbstractModel):
         sms_numbers=None,
         sms_pid_to_number=None,
         scheduled_date=False,
+        ask_consent=False,
         **_presentation,
     ):
         """Send to every contact among the recipients.
@@ -98,6 +100,7 @@ class MailThreadPost(models.AbstractModel):
             "subject": subject,
             "body": road._html(body),
             "channel": "sms" if sms else "email",
+            "ask_consent": ask_consent,
         }
         if scheduled_date:
             return self._secure_plan(
@@ -165,7 +168,12 @@ class MailThreadPost(models.AbstractModel):
             return super()._message_sms_with_template(
                 template=template,
                 template_xmlid=template_xmlid,
-                **{**kwargs, "send_securely": True},
+                **{
+                    **kwargs,
+                    "send_securely": True,
+                    # sudo: how a template is sent, whoever may use it
+                    "ask_consent": used.sudo().ask_consent,
+                },
             )
 
     # -- what a change of a record sets off ----------------------------------------
@@ -186,4 +194,7 @@ class MailThreadPost(models.AbstractModel):
         return super().message_post_with_source(source_ref, **kwargs)
 
     def _get_allowed_message_params(self):
-        return super()._get_allowed_message_params() | {"send_securely"}
+        return super()._get_allowed_message_params() | {
+            "ask_consent",
+            "send_securely",
+        }

@@ -21,6 +21,9 @@ KINDS = [
     ("revoked", "Withdrawn"),
     ("left", "Page closed by the reader"),
     ("pin_set", "PIN changed"),
+    ("consent_given", "Consent given"),
+    ("consent_declined", "Consent declined"),
+    ("consent_withdrawn", "Consent withdrawn"),
 ]
 
 

@@ -6,6 +6,7 @@ class SecureComposerChoice(models.AbstractModel):
     is none. Whoever turned it on is not overruled by the template they pick next."""
 
     _name = "secure.composer.choice"
+    _inherit = ["secure.consent.composer"]
     _description = "Composer That Can Send Securely"
 
     secure_send_chosen = fields.Boolean(

@@ -37,6 +37,7 @@ class SecureDraft(models.AbstractModel):
             "pin": False,
             "expiry_hours": int(company.secure_expiry_hours),
             "renewable": True,
+            "ask_consent": False,
             "responsible": thread.responsible_id
             or company.secure_responsible_id
             or sender,
@@ -126,7 +127,10 @@ class SecureDraft(models.AbstractModel):
     @api.model
     def _outbound_problem(self, draft):
         """Why no link may leave to this contact now, with or without a message."""
-        off = draft["company"]._secure_off_text()
+        company = draft["company"]
+        off = company._secure_off_text() or company._secure_consent_problem(
+            draft.get("ask_consent")
+        )
         if off:
             return off
         if draft["thread"] and not draft["thread"].active:

@@ -112,6 +112,7 @@ class SecurePage(models.AbstractModel):
                 "idle_seconds": grant._seconds_left(),
                 "stay_action": f"{address}/stay",
                 "leave_action": f"{address}/leave",
+                "consent_url": "",
                 **values,
             },
         )
@@ -223,7 +224,7 @@ class SecurePage(models.AbstractModel):
         code = self._lang_code(self.env.lang)
         direction = self.env["res.lang"]._get_data(code=code).direction or "ltr"
         common = {
-            "lang": _html_lang(code),
+            "lang": html_lang(code),
             "direction": direction,
             "css_url": _static_url("page.css"),
             "js_url": _static_url("page.js"),
@@ -271,7 +272,7 @@ class SecurePage(models.AbstractModel):
         )
 
 
-def _html_lang(code):
+def html_lang(code):
     """A language code as HTML wants it: ``sr@latin`` is ``sr-Latn`` there."""
     base, _at, script = code.partition("@")
     return "-".join([*base.split("_"), *([script[:4].title()] if script else [])])

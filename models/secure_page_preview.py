@@ -57,6 +57,7 @@ class SecurePagePreview(models.AbstractModel):
                 "idle_seconds": 0,
                 "stay_action": "#",
                 "leave_action": "",
+                "consent_url": "",
             },
         )
 

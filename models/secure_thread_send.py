@@ -35,6 +35,7 @@ class SecureThreadSend(models.Model):
             - ``channel``: ``email`` (default) or ``sms``
             - ``pin``: a PIN of its own, which takes a conversation of its own
             - ``expiry_hours``, ``renewable``, ``responsible``
+            - ``ask_consent``: where the company leaves open whom it asks
             - ``author``: ``res.partner``, the current user's by default
             - ``sender``: ``res.users`` named in the notification
             - ``colleagues``: ``res.users`` who take part in the conversation from now

@@ -2,7 +2,8 @@ from odoo import fields, models
 
 
 class SmsTemplate(models.Model):
-    _inherit = "sms.template"
+    _name = "sms.template"
+    _inherit = ["sms.template", "secure.consent.choice"]
 
     send_securely = fields.Boolean(
         default=lambda self: self.env["res.company"]._secure_new_default(),

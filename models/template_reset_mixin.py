@@ -9,6 +9,7 @@ class TemplateResetMixin(models.AbstractModel):
 
     def _load_records_write(self, values):
         reset = self.env.context.get("reset_template")
-        if reset and "send_securely" in self._fields and self.send_securely:
-            values = {**values, "send_securely": True}
+        for name in ("send_securely", "ask_consent"):
+            if reset and name in self._fields and self[name]:
+                values = {**values, name: True}
         return super()._load_records_write(values)

@@ -3,6 +3,7 @@ from . import (
     test_calendar,
     test_chatter,
     test_closed_roads,
+    test_consent,
     test_conversation_life,
     test_files,
     test_forgetting,

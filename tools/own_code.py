@@ -79,20 +79,23 @@ def may_render(env, template):
 
 # -- what a form is opened with ---------------------------------------------------
 
-CHOICE_KEY = "default_secure_send"
-"""In the context of a form: the switch as it stood where the form was opened."""
+CHOICE_KEYS = ("default_secure_send", "default_ask_consent")
+"""In the context of a form: the switches as they stood where the form was opened."""
 
 
 def only_protecting(records):
-    """For what is made without a form: the context does not turn the switch off."""
-    if records.env.context.get(CHOICE_KEY, True):
-        return records
-    return without_choice(records)
+    """For what is made without a form: the context does not turn a switch off."""
+    context = records.env.context
+    return _without(records, [key for key in CHOICE_KEYS if not context.get(key, True)])
 
 
 def without_choice(records):
     """For what comes of the form: each has a choice of its own."""
+    return _without(records, CHOICE_KEYS)
+
+
+def _without(records, keys):
     context = dict(records.env.context)
-    if context.pop(CHOICE_KEY, None) is None:
+    if not any([context.pop(key, None) is not None for key in keys]):
         return records
     return records.with_env(records.env(context=context))

@@ -31,16 +31,15 @@ class MailComposeMessage(models.TransientModel):
     )
     secure_dispatch_id = fields.Many2one("secure.dispatch", groups=fields.NO_ACCESS)
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        protected = own_code.only_protecting(self)
-        return super(MailComposeMessage, protected).create(vals_list)
-
     # -- the switch --------------------------------------------------------------
 
     @api.depends("template_id", "subtype_id", "composition_mode")
     def _compute_secure_send(self):
         return super()._compute_secure_send()
+
+    @api.depends("template_id")
+    def _compute_ask_consent(self):
+        return super()._compute_ask_consent()
 
     def _secure_by_default(self):
         # sudo: how a template is sent, whoever may use it

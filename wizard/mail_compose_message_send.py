@@ -112,7 +112,7 @@ class MailComposeMessageSend(models.TransientModel):
     def _prepare_mail_values_static(self):
         values = super()._prepare_mail_values_static()
         if self.secure_send and self.composition_mode == "comment":
-            values["send_securely"] = True
+            values.update(send_securely=True, ask_consent=self.ask_consent)
         return values
 
     def _manage_mail_values(self, mail_values_all):
@@ -150,6 +150,7 @@ class MailComposeMessageSend(models.TransientModel):
                 "channel": "email",
                 "res_model": self.model,
                 "template_id": template.id,
+                "ask_consent": self.ask_consent,
             }
         )
         dispatch._put_content(

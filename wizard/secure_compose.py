@@ -25,7 +25,7 @@ class SecureCompose(models.TransientModel):
     """
 
     _name = "secure.compose"
-    _inherit = ["secure.sealed"]
+    _inherit = ["secure.sealed", "secure.consent.composer"]
     _description = "New Secure Message"
 
     step = fields.Selection(STEPS, required=True, default="write")
@@ -128,6 +128,22 @@ class SecureCompose(models.TransientModel):
         if self.sms_template_id:
             self.body = self._sms_body()
 
+    @api.depends("template_id", "sms_template_id")
+    def _compute_ask_consent(self):
+        return super()._compute_ask_consent()
+
+    def _template_asks_consent(self):
+        # sudo: how a template is sent, whoever may use it
+        asks = self.sms_template_id.sudo().ask_consent
+        return asks or super()._template_asks_consent()
+
+    @api.depends("company_id")
+    def _compute_consent_offered(self):
+        return super()._compute_consent_offered()
+
+    def _consent_company(self):
+        return self.company_id
+
     @api.onchange("channel")
     def _onchange_channel(self):
         if self.channel == "sms":
@@ -215,6 +231,8 @@ class SecureCompose(models.TransientModel):
                 "sms_template_id": dispatch.sms_template_id.id,
                 "expiry_hours": dispatch.expiry_hours,
                 "renewable": dispatch.renewable,
+                "ask_consent": dispatch.ask_consent,
+                "ask_consent_chosen": dispatch.ask_consent,
                 "scheduled_at": dispatch.scheduled_at,
                 "is_final": dispatch.is_final,
                 "subject": dispatch._open_sealed("sealed_subject"),

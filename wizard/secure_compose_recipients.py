@@ -157,6 +157,7 @@ class SecureComposeRecipients(models.TransientModel):
         "pin",
         "keep_pin",
         "attachment_ids",
+        "ask_consent",
     )
     def _compute_recipients(self):
         """How many, what will stop the send, and what it will ask for: told before
@@ -172,7 +173,10 @@ class SecureComposeRecipients(models.TransientModel):
                 compose.problem = str(refusal)
 
     def _find_problem(self, rows):
-        stopped = self.company_id._secure_obstacle()
+        company = self.company_id
+        stopped = company._secure_obstacle() or company._secure_consent_problem(
+            self.ask_consent
+        )
         if stopped:
             return stopped
         problems = [*self._recipient_problems(rows), self._files_problem()]

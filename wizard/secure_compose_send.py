@@ -89,6 +89,7 @@ class SecureComposeSend(models.TransientModel):
             "participant_ids": [(6, 0, colleagues.ids)],
             "expiry_hours": self.expiry_hours,
             "renewable": self.renewable,
+            "ask_consent": self.ask_consent,
             "is_final": self.is_final,
             "subject": self.subject if own_text or self.sms_template_id else False,
             # A text that was taken out is not the template's
@@ -124,6 +125,7 @@ class SecureComposeSend(models.TransientModel):
             raise UserError(self.env._("Please write a message, or add a file."))
         problem = (
             self.company_id._secure_obstacle()
+            or self.company_id._secure_consent_problem(self.ask_consent)
             or self._files_problem()
             or self._fields_problem()
         )

@@ -26,14 +26,13 @@ class SmsComposer(models.TransientModel):
     )
     secure_dispatch_id = fields.Many2one("secure.dispatch", groups=fields.NO_ACCESS)
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        protected = own_code.only_protecting(self)
-        return super(SmsComposer, protected).create(vals_list)
-
     @api.depends("template_id")
     def _compute_secure_send(self):
         return super()._compute_secure_send()
+
+    @api.depends("template_id")
+    def _compute_ask_consent(self):
+        return super()._compute_ask_consent()
 
     def _secure_by_default(self):
         # sudo: how a template is sent, whoever may use it
@@ -93,6 +92,7 @@ class SmsComposer(models.TransientModel):
                 number_field=self.number_field_name,
                 sms_numbers=numbers,
                 send_securely=True,
+                ask_consent=self.ask_consent,
             )
         return messages
 
@@ -133,6 +133,7 @@ class SmsComposer(models.TransientModel):
                 "channel": "sms",
                 "res_model": self.res_model or "res.partner",
                 "sms_template_id": template.id,
+                "ask_consent": self.ask_consent,
             }
         )
         body = False if as_it_is else self.body

@@ -6,7 +6,8 @@ from odoo.tools import float_round
 
 
 class MailingMailing(models.Model):
-    _inherit = "mailing.mailing"
+    _name = "mailing.mailing"
+    _inherit = ["mailing.mailing", "secure.consent.choice"]
 
     secure_send = fields.Boolean(
         "Send Securely",
@@ -18,6 +19,21 @@ class MailingMailing(models.Model):
         help="Contacts get a notification with a link; text, subject and files are "
         "read behind it.",
     )
+
+    ask_consent = fields.Boolean(
+        compute="_compute_ask_consent", store=True, readonly=False, copy=True
+    )
+
+    @api.depends("sms_template_id")
+    def _compute_ask_consent(self):
+        """On with a template that asks."""
+        for mailing in self:
+            # sudo: how a template is sent, whoever may use it
+            asks = mailing.sms_template_id.sudo().ask_consent
+            mailing.ask_consent = asks or mailing._origin.ask_consent
+
+    def _consent_company(self):
+        return self._secure_company()
 
     @api.depends("sms_template_id")
     def _compute_secure_send(self):

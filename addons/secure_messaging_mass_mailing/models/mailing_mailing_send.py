@@ -46,9 +46,15 @@ class MailingMailingSend(models.Model):
 
     # -- what stops a whole mailing ----------------------------------------------
 
+    def _secure_problem(self):
+        company = self._secure_company()
+        return company._secure_obstacle() or company._secure_consent_problem(
+            self.ask_consent
+        )
+
     def _secure_check(self):
         for mailing in self.filtered("secure_send"):
-            problem = mailing._secure_company()._secure_obstacle()
+            problem = mailing._secure_problem()
             if problem:
                 raise UserError(problem)
 
@@ -64,7 +70,7 @@ class MailingMailingSend(models.Model):
         """In the queue: what cannot be sent is put back, with a to-do; others go on."""
         stopped = self.browse()
         for mailing in self.filtered("secure_send"):
-            problem = mailing._secure_company()._secure_obstacle()
+            problem = mailing._secure_problem()
             if problem:
                 mailing._secure_put_back(problem)
                 stopped += mailing

@@ -20,13 +20,14 @@ class SecureDispatch(models.Model):
         # sudo: of the mailing that is just being sent
         known = self.sudo().search([("mailing_id", "=", mailing.id)], limit=1)
         if known:
-            known.state = "running"
+            known.write({"state": "running", "ask_consent": mailing.ask_consent})
             return known
         user = mailing._secure_user()
         dispatch = self._begin(
             {
                 "origin": "mailing",
                 "mailing_id": mailing.id,
+                "ask_consent": mailing.ask_consent,
                 "channel": "sms" if mailing.mailing_type == "sms" else "email",
                 "res_model": mailing.mailing_model_real,
                 "company_id": mailing._secure_company().id,
