@@ -4,6 +4,7 @@ from . import (
     test_chatter,
     test_closed_roads,
     test_consent,
+    test_consent_roads,
     test_conversation_life,
     test_files,
     test_forgetting,
