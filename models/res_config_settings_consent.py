@@ -26,10 +26,9 @@ class ResConfigSettingsConsent(models.TransientModel):
         """Whether saving makes a version that everybody is asked about anew."""
         for settings in self:
             stored = settings.company_id._origin.secure_consent_text
-            settings.secure_consent_changes = (
-                settings.secure_consent_answered
-                and (settings.secure_consent_text or "") != (stored or "")
-            )
+            settings.secure_consent_changes = settings.secure_consent_answered and (
+                settings.secure_consent_text or ""
+            ) != (stored or "")
 
     def action_secure_consent_texts(self):
         """All versions there were."""

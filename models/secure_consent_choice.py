@@ -8,6 +8,7 @@ class SecureConsentChoice(models.AbstractModel):
     _description = "Choice to Ask for Consent"
 
     ask_consent = fields.Boolean(
+        "Ask for Consent",
         help="Before they read, contacts are asked to agree to the company's consent "
         "text, once for each version of it.",
     )

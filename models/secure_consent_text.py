@@ -78,7 +78,7 @@ class SecureConsentText(models.Model):
         field = company._fields["secure_consent_text"]
         wanted = _without_empty(field._get_stored_translations(company.sudo()))
         current = self._current(company)
-        if not wanted.get(SOURCE_LANG) or wanted == current._texts():
+        if not wanted.get(SOURCE_LANG, "").strip() or wanted == current._texts():
             return
         if not current or current.is_answered:
             # sudo: versions come of the settings, whose access was checked

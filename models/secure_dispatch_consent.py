@@ -6,7 +6,7 @@ from odoo import api, fields, models
 class SecureDispatchConsent(models.Model):
     _inherit = "secure.dispatch"
 
-    ask_consent = fields.Boolean(readonly=True)
+    ask_consent = fields.Boolean("Asks for Consent", readonly=True)
 
     @api.model
     def _begin(self, values):

@@ -15,10 +15,9 @@ the company has none: then nobody reads), and what they answered last."""
 class SecureThreadConsent(models.Model):
     _inherit = "secure.thread"
 
-    ask_consent = fields.Boolean(readonly=True)
+    ask_consent = fields.Boolean("Asks for Consent", readonly=True)
     consent_state = fields.Selection(
         [("asked", "Not answered yet"), *OUTCOMES],
-        "Consent",
         compute="_compute_consent",
     )
     consent_version = fields.Char("Consent Version", compute="_compute_consent")
@@ -106,10 +105,10 @@ class SecureThreadConsent(models.Model):
         return {
             **super()._reminder_texts(),
             "consent_declined": self.env._(
-                "The contact did not agree to the consent text, and cannot read"
+                "The contact did not agree to the consent text"
             ),
             "consent_withdrawn": self.env._(
-                "The contact has withdrawn their consent, and can no longer read"
+                "The contact has withdrawn their consent"
             ),
         }
 

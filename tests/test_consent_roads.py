@@ -58,7 +58,9 @@ class TestConsentRoads(AskCase, DispatchCase):
             default_res_ids=partners.ids,
             default_template_id=template and template.id,
             default_partner_ids=partners.ids if mode == "comment" else False,
-        ).create({"secure_send": True, **({} if template else {"body": BODY}), **values})
+        ).create(
+            {"secure_send": True, **({} if template else {"body": BODY}), **values}
+        )
 
     def sms_composer(self, partners=None, **values):
         partners = partners or self.contact
@@ -268,9 +270,7 @@ class TestConsentRoads(AskCase, DispatchCase):
         self.assertIn("ask_consent", contact._get_allowed_message_params())
 
     def test_compose(self):
-        self.both_ways(
-            lambda: self.compose(template_id=self.template.id).action_send()
-        )
+        self.both_ways(lambda: self.compose(template_id=self.template.id).action_send())
         self.both_ways(
             lambda: self.compose(
                 sms_template_id=self.sms_template.id, channel="sms"
@@ -285,7 +285,9 @@ class TestConsentRoads(AskCase, DispatchCase):
         later = fields.Datetime.now() + timedelta(days=1)
         for asked in (True, False):
             with self.gateways():
-                self.compose(ask_consent=asked, scheduled_at=later, pin=PIN).action_send()
+                self.compose(
+                    ask_consent=asked, scheduled_at=later, pin=PIN
+                ).action_send()
                 dispatch = self.env["secure.dispatch"].search(
                     [("state", "=", "scheduled")]
                 )

@@ -1,1 +1,6 @@
-from . import test_email_mailings, test_mailing_settings, test_sms_mailings
+from . import (
+    test_email_mailings,
+    test_mailing_consent,
+    test_mailing_settings,
+    test_sms_mailings,
+)

@@ -61,7 +61,11 @@ class MailComposeMessage(models.TransientModel):
             values.update(
                 subject=self.mass_mailing_name, body_html=False, attachment_ids=False
             )
-        return {**values, "secure_send": self.secure_send}
+        return {
+            **values,
+            "secure_send": self.secure_send,
+            "ask_consent": self.ask_consent,
+        }
 
     def _secure_begin(self):
         if not self._is_mass_mailing():
