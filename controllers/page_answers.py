@@ -123,6 +123,7 @@ class PageAnswers:
         """
         if not wanted.version:
             return self._state_page("unavailable", grant.link_id, 503)
+        grant._touch()
         html = self._pages()._consent(
             grant, self._door_path(grant), wanted, changed=changed, draft=draft
         )

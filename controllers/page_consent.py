@@ -27,13 +27,14 @@ class SecurePageConsent(SecurePage):
         """Take the answer to the text that was shown; to another one it counts for
         nothing."""
         grant = self._grant(handle)
+        draft = _text(form, "draft")
         if not grant._holds():
-            return self._closed_door(grant, draft=_text(form, "draft"))
+            return self._closed_door(grant, draft=draft)
         refused = self._refused_form(grant, form)
         if refused:
             return refused
-        if form.get("draft"):
-            grant._keep_draft(_text(form, "draft"))
+        if draft:
+            grant._keep_draft(draft)
         answer = form.get("answer")
         if answer == WITHDRAWN:
             return self._withdraw(grant)

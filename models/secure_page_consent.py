@@ -6,6 +6,8 @@ from ..tools import content
 from .secure_consent import AGREED, DECLINED, WITHDRAWN
 from .secure_page import html_lang
 
+ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+
 
 class SecurePageConsent(models.AbstractModel):
     _inherit = "secure.page"
@@ -30,7 +32,7 @@ class SecurePageConsent(models.AbstractModel):
             "title": self.env._("Your consent"),
             "changed": changed,
             "agreed_before": last.outcome == AGREED
-            and self._date_text(last.date, thread),
+            and self._isolated_date(last.date, thread),
             "draft": draft,
             "is_kept": bool(draft or grant.draft_sealed),
         }
@@ -43,9 +45,14 @@ class SecurePageConsent(models.AbstractModel):
         :param given: the ``secure.consent``
         """
         title = self.env._("Your consent")
-        date = self._date_text(given.date, grant.thread_id)
+        date = self._isolated_date(given.date, grant.thread_id)
         values = {"state": AGREED, "title": title, "agreed_on": date}
         return self._consent_screen(grant, address, given.text_id, values)
+
+    @api.model
+    def _isolated_date(self, date, thread):
+        """A date within a sentence, whichever direction either is written in."""
+        return f"{ISOLATE}{self._date_text(date, thread)}{END_ISOLATE}"
 
     @api.model
     def _consent_screen(self, grant, address, version, values):

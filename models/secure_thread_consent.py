@@ -20,7 +20,7 @@ class SecureThreadConsent(models.Model):
         [("asked", "Not answered yet"), *OUTCOMES],
         compute="_compute_consent",
     )
-    consent_version = fields.Char("Consent Version", compute="_compute_consent")
+    consent_version = fields.Char(compute="_compute_consent")
     consent_date = fields.Datetime("Answered", compute="_compute_consent")
     consent_is_outdated = fields.Boolean(compute="_compute_consent")
 
@@ -107,9 +107,7 @@ class SecureThreadConsent(models.Model):
             "consent_declined": self.env._(
                 "The contact did not agree to the consent text"
             ),
-            "consent_withdrawn": self.env._(
-                "The contact has withdrawn their consent"
-            ),
+            "consent_withdrawn": self.env._("The contact has withdrawn their consent"),
         }
 
     def action_open_consents(self):

@@ -17,7 +17,16 @@ from odoo.exceptions import (
 from odoo.tests import Form, tagged
 from odoo.tools import file_open, mute_logger
 
-from .common import CANARY, CANARY_FILE, CANARY_SUBJECT, PIN, SecureCase, Visitor
+from ..models.secure_grant import GRANT_IDLE
+from .common import (
+    CANARY,
+    CANARY_FILE,
+    CANARY_REPLY,
+    CANARY_SUBJECT,
+    PIN,
+    SecureCase,
+    Visitor,
+)
 
 TEXT = "We keep what you write.\n\nSee https://practice.example/privacy <b>please</b>"
 HIDDEN = (CANARY, CANARY_SUBJECT, CANARY_FILE, "canary.txt")
@@ -334,19 +343,29 @@ class TestConsentPage(ConsentCase):
         sent, visitor = self.agreed()
         self.company.secure_consent_text = "Another text"
         count = len(sent.thread.message_ids)
-        visitor.submit(visitor.form(visitor.path), body="half a <sentence>")
-        self.assertEqual(visitor.status, 403)
-        self.assertIn("has been kept", visitor.text)
-        self.assertNotIn(CANARY, visitor.text)
-        self.company.secure_consent_text = "Yet another text"
-        # Answered too late once, declined once, and still there
-        for outcome in ("agreed", "declined", "agreed"):
-            self.answer(visitor, outcome, draft="half a <sentence>")
+        with self.leak_scan() as scan:
+            visitor.submit(visitor.form(visitor.path), body=f"{CANARY_REPLY} half")
+            self.assertEqual(visitor.status, 403)
+            self.assertIn("has been kept", visitor.text)
+            self.assertNotIn(CANARY, visitor.text)
+            self.company.secure_consent_text = "Yet another text"
+            # Answered too late once, declined once, and still there
+            for outcome in ("agreed", "declined", "agreed"):
+                self.answer(visitor, outcome)
+            self.env.cr.precommit.run()
+            self.assertNoLeak(scan)
         self.assertEqual(len(sent.thread.message_ids), count)
         self.assertIn(CANARY, visitor.text)
-        self.assertIn("half a &lt;sentence&gt;", visitor.text)
+        self.assertIn(f"{CANARY_REPLY} half", visitor.text)
+
+    def test_reading_the_text_takes_its_time(self):
+        """The idle time starts with the text, not with the PIN."""
+        sent, visitor = self.opened()
         grant = self.env["secure.grant"].search([("thread_id", "=", sent.thread.id)])
-        self.assertNotIn("sentence", grant.draft_sealed)
+        grant.idle_until -= GRANT_IDLE / 2
+        visitor.get("/" + visitor.path)
+        self.assertGreater(grant._seconds_left(), GRANT_IDLE.total_seconds() - 60)
+        self.assertNotIn(CANARY, visitor.text)
 
     def test_replies_and_files_wait_for_consent(self):
         sent, visitor = self.agreed()
