@@ -1,6 +1,9 @@
 from . import (
     secure_keyring,
+    secure_log_chain,
     secure_access_log,
+    secure_access_log_chain,
+    secure_access_log_waiting,
     secure_access_log_screen,
     secure_attempt,
     secure_bridge,

@@ -29,4 +29,4 @@ class MailNotification(models.Model):
         links = (
             self.env["secure.link"].sudo().search([("message_id", "in", messages.ids)])
         )
-        self.env["secure.access.log"]._log(kind, links, detail=detail)
+        self.env["secure.access.log"]._log_surely(kind, links, detail=detail)

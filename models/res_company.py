@@ -14,7 +14,8 @@ TEXT_FIELDS = {
 
 
 class ResCompany(models.Model):
-    _inherit = "res.company"
+    _name = "res.company"
+    _inherit = ["res.company", "secure.log.chain"]
 
     secure_messaging_enabled = fields.Boolean("Secure Messaging")
     secure_email_subject = fields.Char(

@@ -2,7 +2,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 
-from ..tools import network
+from ..tools import log_chain, network
+from ..tools.clashes import CLASHES
+from .secure_keyring import KeysUnavailable
 
 KINDS = [
     ("sent", "Link sent"),
@@ -24,7 +26,32 @@ KINDS = [
     ("consent_given", "Consent given"),
     ("consent_declined", "Consent declined"),
     ("consent_withdrawn", "Consent withdrawn"),
+    ("default_pin_set", "Default PIN changed"),
+    ("default_pin_removed", "Default PIN removed"),
+    ("switched_on", "Secure messaging switched on"),
+    ("switched_off", "Secure messaging switched off"),
+    ("log_exported", "Log exported"),
+    ("log_changed", "Log found changed"),
+    ("damaged", "End of the log lost"),
 ]
+
+REFUSE = """
+    CREATE OR REPLACE FUNCTION secure_access_log_refuse() RETURNS trigger AS $$
+    BEGIN
+        RAISE EXCEPTION 'The log of secure messaging cannot be changed (%)', TG_OP
+              USING ERRCODE = 'insufficient_privilege';
+    END
+    $$ LANGUAGE plpgsql;
+    DROP TRIGGER IF EXISTS secure_access_log_rows ON secure_access_log;
+    CREATE TRIGGER secure_access_log_rows
+        BEFORE UPDATE OR DELETE ON secure_access_log
+        FOR EACH ROW EXECUTE FUNCTION secure_access_log_refuse();
+    DROP TRIGGER IF EXISTS secure_access_log_all ON secure_access_log;
+    CREATE TRIGGER secure_access_log_all
+        BEFORE TRUNCATE ON secure_access_log
+        FOR EACH STATEMENT EXECUTE FUNCTION secure_access_log_refuse();
+"""
+"""By row, where there are rows: deleting something the log refers to is no change."""
 
 
 class SecureAccessLog(models.Model):
@@ -35,14 +62,19 @@ class SecureAccessLog(models.Model):
 
     _name = "secure.access.log"
     _description = "Secure Messaging Log"
-    _order = "id desc"
+    _order = "date desc, id desc"
     _log_access = False
     _rec_name = "kind"
 
+    number = fields.Integer(
+        required=True, readonly=True, help="Counts the rows of each conversation."
+    )
     date = fields.Datetime(required=True, readonly=True, index=True)
     kind = fields.Selection(KINDS, required=True, readonly=True, index=True)
     detail = fields.Char(readonly=True)
-    company_id = fields.Many2one("res.company", readonly=True, index=True)
+    company_id = fields.Many2one(
+        "res.company", readonly=True, index=True, ondelete="restrict"
+    )
     thread_id = fields.Integer("Conversation ID", readonly=True, index=True)
     thread_name = fields.Char("Conversation", readonly=True)
     partner_id = fields.Integer("Contact ID", readonly=True, index=True)
@@ -53,22 +85,68 @@ class SecureAccessLog(models.Model):
     address = fields.Char(readonly=True, help="Email address or number, masked.")
     network = fields.Char(readonly=True, help="Network of the visitor, masked.")
 
+    fingerprint = fields.Char("Key", required=True, readonly=True)
+    digest = fields.Char(required=True, readonly=True)
+    mac = fields.Char("MAC", required=True, readonly=True)
+
+    _thread_number = models.UniqueIndex(
+        "(thread_id, number) WHERE thread_id IS NOT NULL"
+    )
+    _company_number = models.UniqueIndex("(company_id, number) WHERE thread_id IS NULL")
+
+    def init(self):
+        """PostgreSQL itself refuses to change what stands."""
+        self.env.cr.execute(REFUSE)
+
     @api.model
     def _log(self, kind, records, remote_addr=None, message_ids=(), **details):
-        """Write one row for each record. The only way rows come to be.
+        """Write one row for each record. The only way rows come to be, beside
+        :meth:`_log_surely`.
+
+        Raises when another worker logs for the same conversation at the same time:
+        Odoo then runs the request again.
 
         :param str kind: one of ``KINDS``
-        :param records: ``secure.link``, or ``secure.thread`` when no link is involved
+        :param records: ``secure.link``, or ``secure.thread`` when no link is involved,
+            or ``res.company`` for what concerns no conversation
         :param str remote_addr: the visitor's network address, in clear
         :param message_ids: one row for each of these messages, of a single record
         :param details: other columns, alike for all
         """
+        model, rows = self._rows(kind, records, remote_addr, message_ids, details)
+        try:
+            return self._append(model, rows)
+        except KeysUnavailable:
+            # Withdrawing and the like must not wait for the key
+            return self.env["secure.access.log.waiting"]._put(model, rows)
+
+    @api.model
+    def _log_surely(self, kind, records, remote_addr=None, message_ids=(), **details):
+        """:meth:`_log` for what must not be done again, or is run again by nobody: mails
+        that have left, tries that were counted, and jobs.
+
+        Where another worker gets in between, the rows wait, and follow in a moment.
+        """
+        model, rows = self._rows(kind, records, remote_addr, message_ids, details)
+        try:
+            with self.env.cr.savepoint():
+                return self._append(model, rows)
+        except (*CLASHES, KeysUnavailable):
+            return self.env["secure.access.log.waiting"]._put(model, rows)
+
+    @api.model
+    def _rows(self, kind, records, remote_addr, message_ids, details):
+        """(model whose chains they belong to, rows to be appended)"""
+        if kind not in dict(KINDS):
+            raise ValueError(kind)
         common = {
+            **dict.fromkeys(log_chain.CONTENT, False),
             "date": fields.Datetime.now(),
             "kind": kind,
             "user_id": self.env.uid if self.env.user._is_internal() else False,
             "network": network.masked(remote_addr),
         }
+        # sudo: what the log says does not depend on what its writer may read
         rows = [
             {**common, **self._row_values(record), **details}
             for record in records.sudo()
@@ -76,10 +154,13 @@ class SecureAccessLog(models.Model):
         if message_ids:
             [row] = rows
             rows = [{**row, "message_id": message_id} for message_id in message_ids]
-        return super(SecureAccessLog, self.sudo()).create(rows)
+        of_company = records._name == "res.company"
+        return "res.company" if of_company else "secure.thread", rows
 
     @api.model
     def _row_values(self, record):
+        if record._name == "res.company":
+            return {"company_id": record.id}
         values = {}
         thread = record
         if record._name == "secure.link":

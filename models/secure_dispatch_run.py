@@ -8,6 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError
 
 from ..tools import own_code
+from ..tools.clashes import CLASHES, CLASHES_BORNE
 from .secure_keyring import KeysUnavailable
 
 _logger = logging.getLogger(__name__)
@@ -17,9 +18,6 @@ CHUNK = 100
 again when a worker is killed."""
 RUN_NOW_LIMIT = 20
 """Up to this many recipients are sent to while the sender waits; more by the cron."""
-CLASHES = (ConcurrencyError, psycopg2.errors.TransactionRollback)
-CLASHES_BORNE = 10
-"""How often another worker may get in between before this one leaves it to the next."""
 WHOLE_TRANSACTION = (ConcurrencyError, psycopg2.OperationalError)
 """After these nothing of a transaction counts: not a single recipient's failure."""
 DUE_STATES = ("running", "scheduled")

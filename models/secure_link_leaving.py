@@ -2,6 +2,7 @@
 
 from odoo import api, fields, models
 
+from ..tools import clashes
 from ..tools import token as tokens
 
 SETTLE_BATCH = 1000
@@ -31,6 +32,19 @@ class SecureLinkLeaving(models.Model):
         An email that left was accepted by the mail server: that is all that is known of
         its delivery until it comes back. An SMS waits for the gateway's report.
         """
+        try:
+            with self.env.cr.savepoint():
+                self._note_left()
+        except clashes.CLASHES:
+            # What has left must not leave again: another transaction notes it
+            # sudo: whoever sends has no right to jobs
+            self.env.ref("secure_messaging.ir_cron_settle").sudo()._trigger()
+
+    def _note_left(self):
+        """:meth:`_mark_left`, for who can run the transaction again.
+
+        :raise CLASHES: when another worker got in between
+        """
         fresh = self.filtered(lambda link: not link.left_at)
         if not fresh:
             return
@@ -48,6 +62,10 @@ class SecureLinkLeaving(models.Model):
         Can be run twice, killed, and run beside a sending worker: a link that is marked
         is not marked again, and one that another transaction marks just now is left.
         """
+        clashes.again(self.env, self._settle_batch)
+
+    @api.model
+    def _settle_batch(self):
         unmarked = [
             ("secure_link_id.left_at", "=", False),
             ("secure_link_id.revoked_at", "=", False),
@@ -58,7 +76,7 @@ class SecureLinkLeaving(models.Model):
         links = links.secure_link_id
         left = [*unmarked, ("state", "in", ("process", "pending", "sent"))]
         links |= sms.search(left, limit=SETTLE_BATCH).secure_link_id
-        links.try_lock_for_update()._mark_left()
+        links.try_lock_for_update()._note_left()
 
     def _take_back(self):
         """Notifications that wait, or could not leave, do not leave any more: these
@@ -76,7 +94,7 @@ class SecureLinkLeaving(models.Model):
         ).write({"notification_status": "canceled"})
 
     def _mark_failed(self):
-        self.env["secure.access.log"]._log("failed", self)
+        self.env["secure.access.log"]._log_surely("failed", self)
 
     def _replace_others(self):
         """Retire what these follow in their conversations, in one statement."""

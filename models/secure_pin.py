@@ -99,13 +99,18 @@ class SecurePin(models.Model):
     @api.model
     def _note_change(self, owner):
         """Log a contact's new PIN in each of their conversations, and have them ask for
-        it from now on: without it they stay closed, whoever removes it."""
+        it from now on: without it they stay closed, whoever removes it.
+
+        A company's default PIN concerns no single conversation."""
+        log = self.env["secure.access.log"]
+        if owner._name == "res.company":
+            log._log("default_pin_set" if self._of(owner) else "default_pin_removed", owner)
         if owner._name == "res.partner":
             # sudo: this covers conversations the current user does not see
             threads = self.env["secure.thread"].sudo()
             threads = threads.search([("partner_id", "=", owner.id)])
             threads._tighten("contact")
-            self.env["secure.access.log"]._log("pin_set", threads)
+            log._log("pin_set", threads)
 
     @api.model
     def _generate(self, owner):
@@ -244,11 +249,12 @@ class SecurePin(models.Model):
     def _note_try(self, link, right, made, remote_addr):
         """One row for each try, and one to-do for each lock, not for each try in it."""
         log, name = self.env["secure.access.log"], link.thread_id.name
-        log._log("pin_accepted" if right else "pin_refused", link, remote_addr)
+        # Surely: run again, the request would count this try once more
+        log._log_surely("pin_accepted" if right else "pin_refused", link, remote_addr)
         _logger.info("PIN check: %s for %s", "SUCCESS" if right else "FAIL", name)
         if right or not made:
             return
-        log._log("locked", link, remote_addr, detail=made[0])
+        log._log_surely("locked", link, remote_addr, detail=made[0])
         _logger.warning("PIN check: LOCKED for %s", name)
         kind, until = made
         ended = kind == "link" and not until

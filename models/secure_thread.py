@@ -22,7 +22,7 @@ class SecureThread(models.Model):
 
     _name = "secure.thread"
     _description = "Secure Conversation"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "secure.log.chain"]
     _order = "last_message_date desc, id desc"
     _mail_post_access = "read"
     _rec_names_search = ["name", "partner_id"]
@@ -82,6 +82,8 @@ class SecureThread(models.Model):
             references = self._next_references(company_id, len(group))
             for vals, reference in zip(group, references, strict=True):
                 vals["name"] = reference
+                uid = vals.setdefault("secure_uid", new_uid())
+                vals["log_tip"] = self._first_log_tip(uid)
         context = {
             "mail_create_nolog": True,
             "mail_create_nosubscribe": True,

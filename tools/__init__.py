@@ -1,7 +1,9 @@
 from . import (
+    clashes,
     content,
     keyring,
     limits,
+    log_chain,
     log_filter,
     network,
     notification,
