@@ -28,6 +28,8 @@
         "views/secure_pin_wizard_views.xml",
         "views/secure_thread_views.xml",
         "views/secure_dispatch_views.xml",
+        "views/secure_log_check_views.xml",
+        "views/secure_log_export_views.xml",
         "views/secure_access_log_views.xml",
         "views/res_partner_views.xml",
         "views/res_config_settings_views.xml",

@@ -99,7 +99,7 @@ class SecureAccessLogChain(models.Model):
     def _mending_row(self, model, holder_id, like, reason):
         holder = self.env[model].sudo().browse(holder_id)
         row = dict.fromkeys(COLUMNS, False)
-        row.update(self._row_values(holder), kind="damaged", detail=reason)
+        row.update(self._row_values(holder), kind=log_chain.DAMAGED, detail=reason)
         return {**row, "date": like["date"]}
 
     @api.model

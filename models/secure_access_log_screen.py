@@ -2,12 +2,15 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 
 class SecureAccessLogScreen(models.Model):
     _inherit = "secure.access.log"
 
-    partner_name = fields.Char("Contact", compute="_compute_names")
+    partner_name = fields.Char(
+        "Contact", compute="_compute_names", search="_search_partner_name"
+    )
     user_name = fields.Char("By", compute="_compute_names", help="Empty: the contact.")
 
     @api.depends("partner_id", "user_id")
@@ -20,6 +23,69 @@ class SecureAccessLogScreen(models.Model):
         for row in self:
             row.partner_name = partners.get(row.partner_id)
             row.user_name = users.get(row.user_id)
+
+    explanation = fields.Char("What It Means", compute="_compute_explanation")
+
+    @api.depends("kind", "channel", "detail")
+    @api.depends_context("lang")
+    def _compute_explanation(self):
+        texts = self._explanations()
+        for row in self:
+            keys = (row.kind, row.detail or row.channel), (row.kind, False)
+            row.explanation = next((texts[key] for key in keys if key in texts), False)
+
+    @api.model
+    def _explanations(self):
+        """What an event proves, and what it does not, by kind and detail."""
+        lost = self.env._(
+            "The sealed end of this log was removed or changed in the database before "
+            "this row was written: rows before it may be missing."
+        )
+        return {
+            ("sent", False): self.env._("The notification with the link has left."),
+            ("delivered", "accepted"): self.env._(
+                "The mail server accepted the email. If it comes back later, “Not sent” "
+                "follows."
+            ),
+            ("delivered", False): self.env._(
+                "The SMS gateway reported that the SMS arrived."
+            ),
+            ("failed", "bounce"): self.env._("The email came back."),
+            ("failed", False): self.env._("The notification could not leave."),
+            ("opened", False): self.env._(
+                "The form behind the link was sent for the first time. Looking at the "
+                "link, as mail scanners do, does not count."
+            ),
+            ("locked", "address"): self.env._(
+                "Too many wrong PINs from one network: locked there for 30 minutes."
+            ),
+            ("locked", "link"): self.env._("Too many wrong PINs for one link."),
+            ("locked", "contact"): self.env._(
+                "Too many wrong PINs for this contact: locked until staff unlock it."
+            ),
+            ("read", False): self.env._(
+                "The message was on the page of somebody who had opened the link."
+            ),
+            ("renewal_refused", "moved"): self.env._(
+                "The contact's address is not the one the link went to."
+            ),
+            ("renewal_refused", "refused"): self.env._(
+                "No message may be sent to this contact now."
+            ),
+            ("log_changed", False): self.env._(
+                "A check found that the log is not as it was written."
+            ),
+            ("damaged", False): lost,
+        }
+
+    @api.model
+    def _search_partner_name(self, operator, value):
+        """By contacts the reader may see, archived ones too."""
+        if Domain.is_negative_operator(operator):
+            return NotImplemented
+        partners = self.env["res.partner"].with_context(active_test=False)
+        found = partners._search([("display_name", operator, value)])
+        return [("partner_id", "in", found)]
 
     @api.depends("kind")
     @api.depends_context("lang")
@@ -35,6 +101,10 @@ class SecureAccessLogScreen(models.Model):
             record.id: record.display_name
             for record in records._filtered_access("read")
         }
+
+    def action_verify(self):
+        """Check all of the log, whichever rows are ticked."""
+        return self.env["secure.log.check"].action_verify()
 
     def action_open_thread(self):
         """Go to the conversation a row is about."""

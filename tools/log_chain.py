@@ -41,6 +41,9 @@ CONTENT = (
 stand would look forged."""
 PROOF = ("digest", "mac")
 
+DAMAGED = "damaged"
+"""Kind of the row that stands where the sealed end of a chain was found lost."""
+
 _START = b"secure_messaging/log/1/"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """What makes a cell a formula in a spreadsheet, and what marks it as none."""
@@ -138,6 +141,8 @@ class Check:
                 # The digest it does not follow is the one that was changed
                 kind = None
             doubtful = bool(kind)
+            if kind is None and row["kind"] == DAMAGED:
+                kind = DAMAGED
             if kind is None and tip:
                 kind = self._beside_tip(row, tip, behind)
                 behind = behind or number > tip.number

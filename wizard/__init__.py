@@ -8,6 +8,7 @@ from . import (
     secure_compose_preview,
     secure_compose_recipients,
     secure_compose_send,
+    secure_log_export,
     secure_pin_wizard,
     sms_composer,
     sms_composer_screen,
