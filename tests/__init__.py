@@ -12,6 +12,8 @@ from . import (
     test_leaks,
     test_leaving,
     test_log,
+    test_log_chain,
+    test_log_checks,
     test_page,
     test_page_rights,
     test_parallel,

@@ -1,32 +1,22 @@
 """The log cannot be changed, and shows it if somebody did."""
 
-import csv
-import io
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Barrier
 from unittest.mock import patch
 
 import psycopg2
 
 from odoo import SUPERUSER_ID, api
-from odoo.exceptions import AccessError, UserError
-from odoo.sql_db import db_connect
-from odoo.tests import TransactionCase, tagged
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..models import secure_log_check_run
 from ..models.secure_keyring import KeysUnavailable
-from ..tools import clashes, keyring, log_chain
-from ..wizard import secure_log_export
-from .common import PIN, WRONG_PIN
+from ..tools import keyring, log_chain
 from .test_log import LogCase
 
 CHECK_LOG = "odoo.addons.secure_messaging.models.secure_log_check"
 CHAIN_LOG = "odoo.addons.secure_messaging.models.secure_access_log_chain"
-PIN_LOG = "odoo.addons.secure_messaging.models.secure_pin"
-KEYRING_LOG = "odoo.addons.secure_messaging.models.secure_keyring"
-CLASHES_LOG = "odoo.addons.secure_messaging.tools.clashes"
 OTHER_VALUES = {
     "number": 4711,
     "date": "2001-01-01 00:00:00",

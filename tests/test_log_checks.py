@@ -1,0 +1,543 @@
+"""Checks of the log, its export, and what happens when two write at once."""
+
+import csv
+import io
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from unittest.mock import patch
+
+import psycopg2
+
+from odoo import SUPERUSER_ID, api, fields
+from odoo.exceptions import AccessError
+from odoo.sql_db import db_connect
+from odoo.tests import TransactionCase, tagged
+from odoo.tools import mute_logger
+
+from ..models import secure_log_check, secure_log_check_run
+from ..tools import clashes, log_chain
+from ..tools.keyring import KeyMissing, Purpose
+from ..wizard import secure_log_export
+from .common import CANARY_REPLY, PIN, WRONG_PIN
+from .test_log_chain import CHECK_LOG, ChainCase
+
+PIN_LOG = "odoo.addons.secure_messaging.models.secure_pin"
+LOG_ROWS = 1000
+
+
+@tagged("post_install", "-at_install")
+class TestChecks(ChainCase):
+    def run_cron(self):
+        """In transactions of its own, as the job does."""
+        self.env.flush_all()
+        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            env["secure.log.check"]._cron_verify()
+        self.env.invalidate_all()
+
+    def checks(self):
+        return self.env["secure.log.check"].search(
+            [("company_id", "=", self.company.id)], order="id"
+        )
+
+    def todos(self):
+        return self.env["mail.activity"].search(
+            [("res_model", "=", "secure.log.check"), ("user_id", "=", self.manager.id)]
+        )
+
+    def damage(self):
+        self.sql("ALTER TABLE secure_access_log DISABLE TRIGGER USER")
+        self.sql(
+            "DELETE FROM secure_access_log WHERE thread_id = %s AND number = 2",
+            self.thread.id,
+        )
+
+    def test_once_a_day(self):
+        for _run in range(2):
+            self.run_cron()
+            self.assertEqual(self.checks().mapped("state"), ["good"])
+        self.sql(
+            "UPDATE secure_log_check SET create_date = %s",
+            fields.Datetime.now() - secure_log_check.CHECK_EVERY - timedelta(minutes=1),
+        )
+        self.run_cron()
+        self.assertEqual(self.checks().mapped("state"), ["good", "good"])
+        self.assertFalse(self.todos())
+
+    def test_goes_on_where_it_was(self):
+        [check] = self.env["secure.log.check"]._start(self.company)
+        check.position = self.thread.id
+        self.run_cron()
+        self.assertEqual(self.checks(), check)
+        self.assertEqual(check.state, "good")
+        self.assertEqual(check.thread_count, 1)
+
+    def test_responsible_is_told_once(self):
+        """Without an email, and with nothing of the content."""
+        self.damage()
+        with self.gateways(), self.assertLogs(CHECK_LOG, "ERROR") as logs:
+            self.run_cron()
+        self.assertIn("1 findings", logs.output[0])
+        self.assertFalse(self._mails)
+        [todo] = self.todos()
+        self.assertIn("not as it was written", todo.summary)
+        check = self.checks()
+        self.assertEqual(todo.res_id, check.id)
+        own = check.with_user(self.manager)
+        self.assertEqual(own.finding_ids.mapped("place"), [self.name])
+        [row] = self.log.with_user(self.manager).search([("kind", "=", "log_changed")])
+        self.assertEqual((row.detail, row.company_id), ("bad 1", self.company))
+        self.sql("UPDATE secure_log_check SET create_date = '2001-01-01'")
+        with mute_logger(CHECK_LOG):
+            self.run_cron()
+        self.assertEqual(self.checks().mapped("state"), ["bad", "bad"])
+        self.assertEqual(self.todos(), todo)
+        todo.with_user(self.manager).action_feedback()
+        self.sql("UPDATE secure_log_check SET create_date = '2001-01-01'")
+        with mute_logger(CHECK_LOG):
+            self.run_cron()
+        self.assertEqual(len(self.todos()), 1)
+
+    def test_by_the_button(self):
+        log = self.log.with_user(self.manager).with_company(self.company)
+        log = log.with_context(allowed_company_ids=self.company.ids)
+        action = log.action_verify()
+        check = self.checks()
+        self.assertEqual(action["res_id"], check.id)
+        self.assertEqual((check.state, check.user_id), ("good", self.manager))
+        for user in (self.sender, self.clerk):
+            with self.assertRaises(AccessError):
+                self.log.with_user(user).action_verify()
+
+    def test_what_takes_too_long_goes_on_by_itself(self):
+        with patch.object(secure_log_check, "CHECK_AT_ONCE", 0):
+            self.log.with_user(self.manager).action_verify()
+        [check] = self.checks()
+        self.assertEqual(check.state, "running")
+        job = self.env.ref("secure_messaging.ir_cron_log_check")
+        self.assertTrue(
+            self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)])
+        )
+        self.run_cron()
+        self.assertEqual(self.checks().mapped("state"), ["good"])
+
+    def test_who_reads_checks(self):
+        self.damage()
+        check = self.check()
+        self.company.secure_responsible_id = self.colleague
+        for user in (self.manager, self.colleague):
+            own = check.with_user(user)
+            self.assertEqual(own.finding_ids.numbers, "2")
+            for call in (
+                lambda own=own: own.write({"state": "good"}),
+                lambda own=own: own.unlink(),
+                lambda own=own: own.create({"company_id": self.company.id}),
+                lambda own=own: own.finding_ids.unlink(),
+            ):
+                with self.assertRaises(AccessError):
+                    call()
+        self.assertFalse(check.with_user(self.sender).search([]))
+        with self.assertRaises(AccessError):
+            check.with_user(self.sender).read(["state"])
+
+    def test_old_good_ones_are_forgotten(self):
+        good = self.check()
+        self.damage()
+        bad = self.check()
+        self.sql("UPDATE secure_log_check SET create_date = '2001-01-01'")
+        good._gc_good()
+        self.assertEqual((good | bad).exists(), bad)
+
+    def test_no_more_findings_are_kept_than_can_be_read(self):
+        self.sql("ALTER TABLE secure_access_log DISABLE TRIGGER USER")
+        self.sql("UPDATE secure_access_log SET detail = 'x' WHERE thread_id IS NOT NULL")
+        with patch.object(secure_log_check_run, "FINDINGS_KEPT", 2):
+            check = self.check()
+        self.assertEqual(len(check.finding_ids), 2)
+        self.assertEqual(check.finding_count, 6)
+
+
+@tagged("post_install", "-at_install")
+class TestBatch(ChainCase):
+    def links(self, count):
+        link = self.sent.link.sudo()
+        threads = self.env["secure.thread"].sudo()
+        values = {"company_id": self.company.id, "partner_id": self.contact.id}
+        threads = threads.create([dict(values) for _number in range(count)])
+        return self.env["secure.link"]._issue(
+            [
+                {
+                    "thread_id": thread.id,
+                    "message_id": 0,
+                    "channel": "email",
+                    "address": link.address,
+                    "duration": 24,
+                }
+                for thread in threads
+            ]
+        )
+
+    def queries(self, links):
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.env.cr.sql_log_count
+        self.log._log("sent", links)
+        self.env.flush_all()
+        return self.env.cr.sql_log_count - before
+
+    def test_queries_do_not_grow(self):
+        few, many = self.links(10), self.links(LOG_ROWS)
+        self.assertEqual(self.queries(few), self.queries(many))
+        rows = self.log.search([("link_id", "in", many.ids)])
+        self.assertEqual(len(rows), LOG_ROWS)
+        self.assertEqual(self.found(), [])
+
+    def test_several_rows_of_one_conversation(self):
+        link = self.sent.link
+        self.log._log("read", link, message_ids=[self.sent.message.id] * 3)
+        self.assertEqual(self.numbers(self.thread), [1, 2, 3, 4, 5, 6, 7])
+        self.assertEqual(self.found(), [])
+
+    def test_unknown_kind(self):
+        with self.assertRaises(ValueError):
+            self.log._log("nonsense", self.thread)
+
+
+@tagged("post_install", "-at_install")
+class TestInBetween(ChainCase):
+    """Another worker has moved the end of the chain since this transaction began."""
+
+    def clash(self):
+        return patch.object(
+            type(self.log),
+            "_append",
+            side_effect=psycopg2.errors.SerializationFailure("could not serialize"),
+        )
+
+    def test_what_has_left_does_not_leave_again(self):
+        """It is noted by the next transaction, once."""
+        with self.clash():
+            sent = self.send(partner=self.other_contact)
+            self.assertEqual(len(self._mails), 1)
+        mail = self.env["mail.mail"].sudo()
+        mail = mail.search([("secure_link_id", "=", sent.link.id)])
+        self.assertEqual(mail.state, "sent")
+        self.assertFalse(sent.link.sudo().left_at)
+        job = self.env.ref("secure_messaging.ir_cron_settle")
+        self.assertTrue(self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)]))
+        with self.gateways():
+            for _run in range(2):
+                self.env["secure.link"]._cron_settle()
+            self.assertFalse(self._mails)
+        self.assertTrue(sent.link.sudo().left_at)
+        self.assertEqual(self.counts(sent.thread), {"sent": 1, "delivered": 1})
+
+    def test_bounce_is_not_lost(self):
+        status = self.env["mail.notification"].sudo()
+        status = status.search([("mail_message_id", "=", self.sent.message.id)])
+        with self.clash():
+            status.write({"notification_status": "bounce"})
+        self.assertNotIn("failed", self.counts(self.thread))
+        self.append_waiting()
+        [row] = self.rows(self.thread, "failed")
+        self.assertEqual(row.detail, "bounce")
+        self.assertEqual(self.found(), [])
+
+    def test_wrong_pin_is_counted_once(self):
+        """Run again, the request would count one try twice."""
+        thread = self.send(pin=PIN).thread
+        counts = []
+        charge = type(self.env["secure.attempt"])._charge
+
+        def counting(attempts, subject):
+            counts.append(subject)
+            return charge(attempts, subject)
+
+        with patch.object(type(self.env["secure.attempt"]), "_charge", counting):
+            self.visitor.get(f"/sm/{self.token}")
+            self.visitor.submit(pin=WRONG_PIN)
+            with self.clash(), mute_logger("odoo.sql_db"):
+                self.visitor.submit(pin=WRONG_PIN)
+        self.assertEqual(len(counts), 2)
+        self.assertEqual(self.counts(thread)["pin_refused"], 1)
+        self.append_waiting()
+        self.assertEqual(self.counts(thread)["pin_refused"], 2)
+
+    def test_job_tries_again(self):
+        tries = []
+
+        def act():
+            tries.append(1)
+            if len(tries) < 3:
+                raise psycopg2.errors.SerializationFailure
+            return "done"
+
+        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            self.assertEqual(clashes.again(env, act), "done")
+            tries[:] = [-1] * -clashes.CLASHES_BORNE
+            with (
+                self.assertLogs("odoo.addons.secure_messaging.tools.clashes", "WARNING"),
+                patch.object(clashes, "CLASHES_BORNE", 2),
+            ):
+                self.assertIsNone(clashes.again(env, act))
+
+
+@tagged("post_install", "-at_install")
+class TestTwoAtOnce(TransactionCase):
+    """Connections that really commit. The test's own transaction must not touch the
+    company: it would hold a lock on it."""
+
+    def setUp(self):
+        super().setUp()
+        self.connection = db_connect(self.env.cr.dbname)
+        self.company_id = self.env.company.id
+        self.addCleanup(self.restore, *self.state())
+
+    def execute(self, query, *params):
+        with self.connection.cursor() as cr:
+            cr.execute(query, params)
+            return cr.fetchall() if cr.description else []
+
+    def state(self):
+        query = "SELECT log_tip FROM res_company WHERE id = %s"
+        [(tip,)] = self.execute(query, self.company_id)
+        query = "SELECT COALESCE(MAX(id), 0) FROM secure_access_log"
+        [(last,)] = self.execute(query)
+        return tip, last
+
+    def restore(self, tip, last):
+        with self.connection.cursor() as cr:
+            cr.execute("ALTER TABLE secure_access_log DISABLE TRIGGER USER")
+            cr.execute("DELETE FROM secure_access_log WHERE id > %s", [last])
+            cr.execute("ALTER TABLE secure_access_log ENABLE TRIGGER USER")
+            cr.execute("DELETE FROM secure_access_log_waiting")
+            cr.execute(
+                "UPDATE res_company SET log_tip = %s WHERE id = %s",
+                [tip, self.company_id],
+            )
+
+    def environment(self, cr):
+        return api.Environment(cr, SUPERUSER_ID, {})
+
+    def write_rows(self, start, count=15):
+        with self.connection.cursor() as cr:
+            env = self.environment(cr)
+
+            def act():
+                company = env["res.company"].browse(self.company_id)
+                env["secure.access.log"]._log("log_exported", company, detail="two")
+                cr.commit()
+                return True
+
+            start.wait()
+            return sum(bool(clashes.again(env, act)) for _row in range(count))
+
+    @mute_logger("odoo.sql_db")
+    def test_unbroken(self):
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(self.write_rows, [Barrier(2, timeout=30)] * 2))
+        self.assertEqual(done, [15, 15])
+        numbers = self.execute(
+            """SELECT number FROM secure_access_log
+                WHERE thread_id IS NULL AND company_id = %s ORDER BY number""",
+            self.company_id,
+        )
+        last = len(numbers)
+        self.assertEqual([number for (number,) in numbers], list(range(1, last + 1)))
+        with self.connection.cursor() as cr:
+            env = self.environment(cr)
+            check = env["secure.log.check"]._start(
+                env["res.company"].browse(self.company_id)
+            )
+            found = check._check_chains(
+                check._judge(), "res.company", [self.company_id]
+            )
+            self.assertEqual(list(found), [])
+            cr.rollback()
+
+    @mute_logger("odoo.sql_db")
+    def test_late_row_follows(self):
+        """A snapshot that is too old: the row waits, what came with it is kept."""
+        with self.connection.cursor() as late, self.connection.cursor() as cr:
+            env = self.environment(late)
+            company = env["res.company"].browse(self.company_id)
+            self.assertTrue(company.name)
+            other = self.environment(cr)
+            other["secure.access.log"]._log(
+                "log_exported", other["res.company"].browse(self.company_id)
+            )
+            cr.commit()
+            with (
+                self.assertRaises(psycopg2.errors.SerializationFailure),
+                late.savepoint(),
+            ):
+                env["secure.access.log"]._log("log_exported", company)
+            env["secure.access.log"]._log_surely("log_exported", company, detail="late")
+            late.commit()
+        count = "SELECT count(*) FROM secure_access_log WHERE detail = 'late'"
+        self.assertEqual(self.execute(count), [(0,)])
+        with self.connection.cursor() as cr:
+            self.environment(cr)["secure.access.log.waiting"]._cron_append()
+        self.assertEqual(self.execute(count), [(1,)])
+        self.assertEqual(
+            self.execute("SELECT count(*) FROM secure_access_log_waiting"), [(0,)]
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestExport(ChainCase):
+    def export(self, user=None, **values):
+        log_export = self.env["secure.log.export"].with_user(user or self.manager)
+        return log_export.create(values)
+
+    def download(self, export, user=None):
+        user = user or self.manager
+        self.authenticate(user.login, user.login + "-" + user.login)
+        with mute_logger("odoo.http"):
+            return self.url_open(export.action_export()["url"])
+
+    def rows_of(self, response):
+        self.assertEqual(response.status_code, 200)
+        return list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+
+    def mac(self, fingerprint, data):
+        try:
+            return self.env["secure.keyring"]._ring().mac(
+                Purpose.LOG, data, fingerprint
+            )
+        except KeyMissing:
+            return None
+
+    def bad_lines(self, text):
+        stream = io.StringIO(text.removeprefix("\ufeff"), newline="")
+        return [
+            (row["thread_name"], row["number"], kind)
+            for row, kind in log_chain.check_csv(stream, self.mac)
+        ]
+
+    def test_all_of_it(self):
+        self.send(channel="sms")
+        expected = self.log.with_user(self.manager).search([], order="id")
+        export = self.export()
+        self.assertEqual(export.row_count, len(expected))
+        response = self.download(export)
+        rows = self.rows_of(response)
+        self.assertEqual([row["kind"] for row in rows], expected.mapped("kind"))
+        self.assertEqual([row["mac"] for row in rows], expected.mapped("mac"))
+        self.assertEqual(
+            rows[0]["date"], expected[0].date.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
+        self.assertEqual(rows[-1]["contact"], "Clara Client")
+        self.assertEqual(rows[-1]["company"], self.company.name)
+        self.assertEqual(response.headers["Cache-Control"], "no-store")
+        self.assertEqual(self.bad_lines(response.content.decode()), [])
+
+    def test_cells_are_no_formulas(self):
+        sent = self.send(channel="sms")
+        rows = self.rows_of(self.download(self.export()))
+        [row] = [row for row in rows if row["link_id"] == str(sent.link.id)]
+        self.assertEqual(row["address"], "'+32***56")
+        for text in ("=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "plain"):
+            written = log_chain.csv_cell(text)
+            self.assertNotIn(written[0], "=+-@\t\r\n")
+            self.assertEqual(log_chain.from_csv_cell(written), text)
+
+    def test_export_is_logged(self):
+        response = self.download(self.export())
+        count = len(self.rows_of(response))
+        [row] = self.log.with_user(self.manager).search([("kind", "=", "log_exported")])
+        self.assertEqual(row.detail, str(count))
+        self.assertEqual((row.user_name, row.company_id), ("Manager", self.company))
+        self.assertEqual(self.found(), [])
+
+    def test_what_the_list_shows(self):
+        domain = [["thread_id", "=", self.thread.id]]
+        exports = self.env["secure.log.export"].with_user(self.manager)
+        shown = exports.with_context(active_domain=domain, active_ids=[]).create({})
+        self.assertEqual(shown.row_count, 4)
+        ids = self.rows(self.thread).ids[:2]
+        ticked = exports.with_context(active_domain=domain, active_ids=ids).create({})
+        self.assertEqual(
+            [int(row["number"]) for row in self.rows_of(self.download(ticked))], [1, 2]
+        )
+
+    def test_of_a_period(self):
+        now = fields.Datetime.now()
+        self.assertFalse(self.export(date_to=now - timedelta(days=1)).row_count)
+        self.assertFalse(self.export(date_from=now + timedelta(days=1)).row_count)
+        day = timedelta(days=1)
+        export = self.export(date_from=now - day, date_to=now + day)
+        count = export.row_count
+        self.assertTrue(count)
+        self.assertEqual(len(self.rows_of(self.download(export))), count)
+
+    def test_by_pages(self):
+        whole = self.rows_of(self.download(self.export()))
+        with patch.object(secure_log_export, "PAGE", 2):
+            rows = self.rows_of(self.download(self.export()))
+        self.assertEqual(rows[: len(whole)], whole)
+
+    def test_a_changed_file_is_found(self):
+        text = self.download(self.export()).content.decode()
+        changed = text.replace(",opened,", ",replied,")
+        self.assertNotEqual(changed, text)
+        self.assertEqual(self.bad_lines(changed), [(self.name, 3, "changed")])
+        other = text.replace(f",{self.name},", f",{self.other.name},", 1)
+        self.assertEqual(self.bad_lines(other), [(self.other.name, 1, "changed")])
+
+    def test_only_managers_and_only_their_own(self):
+        for user in (self.sender, self.clerk):
+            with self.assertRaises(AccessError):
+                self.export(user)
+        export = self.export()
+        for user, status in ((self.sender, 403), (self.portal, 403)):
+            self.assertEqual(self.download(export, user).status_code, status)
+        second = self._user(
+            "second", "base.group_user,secure_messaging.group_manager"
+        )
+        self.assertEqual(self.download(export, second).status_code, 404)
+        self.assertFalse(self.log.search([("kind", "=", "log_exported")]))
+
+    def test_a_filter_shows_no_more_than_the_list(self):
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        self.log._log("switched_on", other)
+        export = self.export(domain='[["company_id", "=", %s]]' % other.id)
+        self.assertEqual(export.row_count, 0)
+        self.assertEqual(self.rows_of(self.download(export)), [])
+
+
+@tagged("post_install", "-at_install")
+class TestStatement55(ChainCase):
+    def test_statement_55_success_failure_and_lock(self):
+        """Said in the server's log, by the conversation's reference."""
+        thread = self.send(pin=PIN).thread
+        token = self.token
+        with (
+            self.assertLogs(level="INFO") as logs,
+            self.assertLogs(PIN_LOG, "INFO") as pins,
+        ):
+            self.visitor.get(f"/sm/{token}")
+            for _try in range(4):
+                self.visitor.submit(pin=WRONG_PIN)
+            self.visitor.submit(pin=PIN)
+            self.visitor.post(
+                f"/{self.visitor.path}", data={"body": CANARY_REPLY}
+            )
+            for _try in range(5):
+                self.visitor.get(f"/sm/{token}")
+                self.visitor.submit(pin=WRONG_PIN)
+        lines = [
+            (record.levelname, record.getMessage())
+            for record in pins.records
+        ]
+        self.assertEqual(
+            lines[:5],
+            [("INFO", f"PIN check: FAIL for {thread.name}")] * 4
+            + [("INFO", f"PIN check: SUCCESS for {thread.name}")],
+        )
+        self.assertIn(("WARNING", f"PIN check: LOCKED for {thread.name}"), lines)
+        text = "\n".join(logs.output + pins.output)
+        for secret in (PIN, WRONG_PIN, token, token[:16], CANARY_REPLY):
+            self.assertNotIn(secret, text)
