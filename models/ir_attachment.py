@@ -8,6 +8,7 @@ from odoo.addons.mail.tools.discuss import Store
 
 from ..tools import content, keyring, own_code
 from ..tools.keyring import Place, Purpose, new_uid
+from .sealed_fields import SealedColumn
 
 SEALED_MODELS = frozenset({"secure.thread", "secure.compose", "secure.dispatch"})
 """Files of these are sealed as they arrive."""
@@ -45,8 +46,12 @@ class IrAttachment(models.Model):
     _inherit = "ir.attachment"
 
     secure_uid = fields.Char(copy=False, groups=fields.NO_ACCESS)
-    secure_name = fields.Text(copy=False, groups=fields.NO_ACCESS)
-    secure_mimetype = fields.Text(copy=False, groups=fields.NO_ACCESS)
+    secure_name = SealedColumn(
+        sealed_purpose=Purpose.FILES, sealed_place="name", prefetch=True
+    )
+    secure_mimetype = SealedColumn(
+        sealed_purpose=Purpose.FILES, sealed_place="mimetype", prefetch=True
+    )
     secure_display_name = fields.Char("File Name", compute="_compute_secure_display")
     secure_display_type = fields.Char("File Type", compute="_compute_secure_display")
 

@@ -5,6 +5,7 @@ from odoo.exceptions import AccessError
 
 from ..tools import content, own_code
 from ..tools.keyring import Purpose, new_uid
+from .sealed_fields import SealedColumn
 from .secure_draft import DIRECTIONS
 
 FREE_FIELDS = frozenset(
@@ -25,8 +26,8 @@ class MailMessage(models.Model):
     _inherit = "mail.message"
 
     secure_uid = fields.Char(copy=False, groups=fields.NO_ACCESS)
-    secure_body = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
-    secure_subject = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    secure_body = SealedColumn(sealed_place="body")
+    secure_subject = SealedColumn(sealed_place="subject")
     secure_direction = fields.Selection(DIRECTIONS, copy=False, groups=fields.NO_ACCESS)
     secure_thread_id = fields.Many2one(
         "secure.thread",

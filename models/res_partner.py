@@ -25,7 +25,8 @@ class ResPartner(models.Model):
 
     def _compute_secure_pin_is_set(self):
         # sudo: whether there is a PIN is no secret to staff, only what it is
-        pins = self.env["secure.pin"].sudo().search([("partner_id", "in", self.ids)])
+        pins = self.env["secure.pin"].sudo()
+        pins = pins.search([("partner_id", "in", self.ids), ("is_void", "=", False)])
         with_pin = set(pins.partner_id.ids)
         for partner in self:
             partner.secure_pin_is_set = partner.id in with_pin

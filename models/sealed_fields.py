@@ -1,13 +1,16 @@
-"""Fields whose column holds ciphertext, for Odoo's own composers.
+"""Fields whose column holds ciphertext. Each says what a change of keys needs to know
+to seal it anew, so that none is forgotten: ``secure.keyring`` goes by the fields alone.
 
-To the ORM they are what they were: stored, computed, editable. Only on their way into
-the column they are sealed, and opened on their way back into the cache: the web client
-saves a composer before it sends, and rows live on in backups and dead tuples.
+Those of Odoo's own composers are to the ORM what they were: stored, computed, editable.
+Only on their way into the column they are sealed, and opened on their way back into the
+cache: the web client saves a composer before it sends, and rows live on in backups and
+dead tuples.
 """
 
 from odoo import fields
+from odoo.tools import SQL
 
-from ..tools.keyring import Purpose, new_uid
+from ..tools.keyring import UID_BYTES, Place, Purpose, new_uid, text_head
 from .secure_keyring import KeysUnavailable
 
 SEALED, PLAIN = "sealed", "plain"
@@ -37,7 +40,80 @@ def reseal(records):
                 field._update_cache(record, value, dirty=True)
 
 
-class _Sealed:
+class Resealable:
+    """What a change of keys needs to know of a column that holds ciphertext."""
+
+    sealed_start = ""
+    """What stands before a ciphertext, when something does."""
+    sealed_offset = 0
+    """Where in the column the ciphertext begins."""
+
+    @property
+    def sealed_key(self):
+        """(model, field, :class:`Purpose`) it is sealed for."""
+        raise NotImplementedError
+
+    def is_elsewhere(self, column, fingerprint):
+        """Whether a column is sealed with another key than this."""
+        if not column or not column.startswith(self.sealed_start):
+            return False
+        return not column.startswith(text_head(fingerprint), self.sealed_offset)
+
+    def sealed_elsewhere(self, fingerprint):
+        """SQL: :meth:`is_elsewhere`, without reading more than the column's start."""
+        head = text_head(fingerprint)
+        return SQL(
+            "(starts_with(%(column)s, %(start)s) "
+            "AND substr(%(column)s, %(place)s, %(size)s) <> %(head)s)",
+            column=SQL.identifier(self.name),
+            start=self.sealed_start,
+            place=self.sealed_offset + 1,
+            size=len(head),
+            head=head,
+        )
+
+    def resealed(self, ring, uid, column):
+        """The same content under the ring's first key, as the column holds it."""
+        raise NotImplementedError
+
+
+class SealedColumn(Resealable, fields.Text):
+    """Ciphertext as ``secure.keyring._seal`` makes it; nobody has access to it."""
+
+    copy = False
+    groups = fields.NO_ACCESS
+    prefetch = False
+
+    sealed_purpose = Purpose.CONTENT
+    sealed_place = None
+    """The field in the :class:`Place` it is sealed for, when that is not its own name.
+    """
+    sealed_uid = "secure_uid"
+    """The column with the random uid in that :class:`Place`."""
+
+    @property
+    def sealed_key(self):
+        return self.model_name, self.sealed_place or self.name, self.sealed_purpose
+
+    def resealed(self, ring, uid, column):
+        place = Place(self.model_name, uid, self.sealed_place or self.name)
+        return ring.reseal_text(self.sealed_purpose, place, column)
+
+
+class _Sealed(Resealable):
+    sealed_uid = None
+    sealed_start = f"{SEALED} "
+    sealed_offset = len(sealed_start) + UID_BYTES * 2 + 1
+
+    @property
+    def sealed_key(self):
+        return self.model_name, self.name, Purpose.CONTENT
+
+    def resealed(self, ring, _uid, column):
+        how, uid, sealed = column.split(" ")
+        place = Place(self.model_name, uid, self.name)
+        return f"{how} {uid} {ring.reseal_text(Purpose.CONTENT, place, sealed)}"
+
     def convert_to_column(self, value, record, values=None, validate=True):
         """Seal a value on its way into the column; see ``Field.convert_to_column``."""
         text = super().convert_to_column(value, record, values, validate)

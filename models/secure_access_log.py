@@ -33,6 +33,7 @@ KINDS = [
     ("log_exported", "Log exported"),
     ("log_changed", "Log found changed"),
     ("damaged", "End of the log lost"),
+    ("key_compromised", "Key compromised: links and PINs withdrawn"),
 ]
 
 REFUSE = """

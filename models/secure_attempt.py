@@ -54,9 +54,9 @@ class SecureAttempt(models.Model):
     def _subject(self, link, remote_addr):
         """What a try on a link is counted by: list of (kind, key)."""
         ring = self.env["secure.keyring"]._ring()
-        address = ring.pseudonym(network.throttle_key(remote_addr))
+        addresses = ring.pseudonyms(network.throttle_key(remote_addr))
         return [
-            ("address", address),
+            *(("address", address) for address in addresses),
             ("link", str(link.id)),
             ("contact", str(link.thread_id.partner_id.id)),
         ]
@@ -230,11 +230,15 @@ class SecureAttempt(models.Model):
 
     @api.model
     def _read_counters(self, subject):
-        """Counters by kind, straight from PostgreSQL: a cache would be another's."""
+        """Counters by kind, straight from PostgreSQL: a cache would be another's.
+
+        Of several for one network address, each by another key, the fullest: a key that
+        is new or gone gives nobody more tries."""
         self.env.cr.execute(
             SQL(
                 """SELECT kind, window_start, window_count, locked_until, total
-                     FROM secure_attempt WHERE (kind, key) IN %s""",
+                     FROM secure_attempt WHERE (kind, key) IN %s
+                    ORDER BY locked_until NULLS FIRST, window_count""",
                 tuple(subject),
             )
         )

@@ -87,15 +87,31 @@ class SecureDraft(models.AbstractModel):
             .search(
                 [
                     "|",
+                    "|",
                     ("partner_id", "in", {draft["partner"].id for draft in drafts}),
                     ("company_id", "in", {draft["company"].id for draft in drafts}),
+                    ("thread_id", "in", {draft["thread"].id for draft in drafts}),
                 ]
             )
         )
         contacts = set(pins.partner_id.ids)
         companies = set(pins.company_id.ids)
+        void = {
+            pin.partner_id or pin.company_id or pin.thread_id: pin._void_text()
+            for pin in pins
+            if pin.is_void
+        }
         for draft in drafts:
             draft["pin_rule"] = self._pin_rule(draft, contacts, companies)
+            draft["pin_problem"] = void and void.get(self._pin_owner(draft))
+
+    @api.model
+    def _pin_owner(self, draft):
+        """Whose PIN a draft's rule names; None for a PIN that comes with it."""
+        owner = {"contact": "partner", "default": "company", "message": "thread"}
+        if draft["pin"] or draft["pin_rule"] not in owner:
+            return None
+        return draft[owner[draft["pin_rule"]]]
 
     @api.model
     def _pin_rule(self, draft, contacts, companies):
@@ -157,7 +173,7 @@ class SecureDraft(models.AbstractModel):
                 "on the contact, for this message, or as the company's default.",
                 contact=name,
             )
-        return self._own_pin_problem(draft)
+        return draft["pin_problem"] or self._own_pin_problem(draft)
 
     @api.model
     def _own_pin_problem(self, draft):

@@ -8,6 +8,7 @@ from odoo import api, fields, models
 from ..tools import content
 from ..tools import token as tokens
 from ..tools.keyring import Purpose, new_uid
+from .sealed_fields import SealedColumn
 from .secure_draft import INBOUND
 
 GRANT_IDLE = timedelta(minutes=30)
@@ -43,7 +44,7 @@ class SecureGrant(models.Model):
     secure_uid = fields.Char(
         required=True, groups=fields.NO_ACCESS, default=lambda self: new_uid()
     )
-    draft_sealed = fields.Text(groups=fields.NO_ACCESS, prefetch=False)
+    draft_sealed = SealedColumn(sealed_place="draft")
 
     _handle_unique = models.UniqueIndex("(handle)")
 
@@ -97,6 +98,7 @@ class SecureGrant(models.Model):
             and now < self.expires_at
             and now < link.expires_at
             and not link.revoked_at
+            and not link._key_is_gone()
             and thread.active
             and thread.partner_id.active
             and self.pin_state == thread._pin_state()

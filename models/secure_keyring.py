@@ -1,3 +1,4 @@
+import contextlib
 import logging
 
 from odoo import api, models
@@ -11,6 +12,10 @@ _logger = logging.getLogger(__name__)
 
 FINGERPRINTS_PARAMETER = "secure_messaging.key_fingerprints"
 """Which keys this database needs. Not secret: a fingerprint does not open anything."""
+KEY_FILE_NOT_FOR = 0o077
+"""The key file is for the user Odoo runs as alone."""
+CONFIG_NOT_FOR = 0o007
+"""odoo.conf may be for Odoo's group, as some packages have it."""
 
 
 class KeysUnavailable(AccessError):
@@ -36,7 +41,8 @@ class SecureKeyring(models.AbstractModel):
         ring = self._load()
         if self.env.cr.cache.get("secure_keyring") is ring:
             return ring
-        missing = [name for name in self._needed() if name not in ring.fingerprints]
+        needed = self._needed()
+        missing = [name for name in needed if name not in ring.fingerprints]
         if missing:
             _logger.error(
                 "Secure messaging is locked: missing the key with fingerprint %s",
@@ -52,20 +58,37 @@ class SecureKeyring(models.AbstractModel):
             )
         # Checked once in a transaction; a change of keys makes another ring
         self.env.cr.cache["secure_keyring"] = ring
+        self.env.cr.cache["secure_key_is_noted"] = ring.primary in needed
         return ring
 
     @api.model
     def _sealing_ring(self):
         """Like :meth:`_ring`, and the database notes the key that will seal."""
         ring = self._ring()
-        needed = self._needed()
-        if ring.primary not in needed:
-            self._set_needed([*needed, ring.primary])
+        if not self.env.cr.cache["secure_key_is_noted"]:
+            self._note_key(ring.primary)
         return ring
 
     @api.model
+    def _note_key(self, fingerprint):
+        """Note that the database needs a key, before anything is sealed with it.
+
+        In a transaction of its own: the caller may roll back and seal again, having
+        noted it for the whole transaction.
+        """
+        with self.env.registry.cursor() as cr:
+            own = self.with_env(self.env(cr=cr))
+            needed = own._needed()
+            if fingerprint not in needed:
+                own._set_needed([*needed, fingerprint])
+        self.env.cr.cache["secure_key_is_noted"] = True
+
+    @api.model
     def _seal(self, purpose, place, text):
-        return self._sealing_ring().seal_text(purpose, Place(*place), text)
+        place = Place(*place)
+        if (place.model, place.field, purpose) not in self._sealed_keys():
+            raise NotImplementedError(f"{place.model}.{place.field} is not declared")
+        return self._sealing_ring().seal_text(purpose, place, text)
 
     @api.model
     def _open(self, purpose, place, sealed):
@@ -100,6 +123,30 @@ class SecureKeyring(models.AbstractModel):
         return {"source": place, "path": path, "primary": ring.primary, "problem": ""}
 
     @api.model
+    def _exposed_to(self):
+        """Which file with keys others on this server can read; empty when none."""
+        place = keyring.source(config.get(keyring.CONFIG_OPTION))
+        path, others = {
+            "environment": ("", 0),
+            "config": (config["config"], CONFIG_NOT_FOR),
+            "file": (keyring.key_file(config["data_dir"]), KEY_FILE_NOT_FOR),
+        }[place]
+        return path if (keyring.mode_of(path) or 0) & others else ""
+
+    def _register_hook(self):
+        """Tell at once when a server starts without its keys, not at the first send.
+        Nothing is made here, and nothing keeps Odoo from starting."""
+        super()._register_hook()
+        if not self._needed() and not self._has_sealed_content():
+            return
+        with contextlib.suppress(KeysUnavailable):
+            # Says itself what is wrong
+            self._ring()
+        exposed = self._exposed_to()
+        if exposed:
+            _logger.warning("Others on this server can read the keys in %s", exposed)
+
+    @api.model
     def _load(self):
         try:
             ring = keyring.load(config.get(keyring.CONFIG_OPTION), config["data_dir"])
@@ -125,13 +172,25 @@ class SecureKeyring(models.AbstractModel):
 
     @api.model
     def _needed(self):
-        value = self.env["ir.config_parameter"].sudo().get_param(FINGERPRINTS_PARAMETER)
-        return [name for name in (value or "").split(",") if name]
+        """Fingerprints of the keys this database needs, as they stand in its table: the
+        parameter's cache may be older than the last key that was given up."""
+        names = self._parameter(FINGERPRINTS_PARAMETER).split(",")
+        return [name for name in names if name]
+
+    @api.model
+    def _parameter(self, key):
+        self.env["ir.config_parameter"].flush_model(["key", "value"])
+        self.env.cr.execute(
+            "SELECT value FROM ir_config_parameter WHERE key = %s", [key]
+        )
+        row = self.env.cr.fetchone()
+        return (row and row[0]) or ""
 
     @api.model
     def _set_needed(self, fingerprints):
         value = ",".join(fingerprints)
         self.env["ir.config_parameter"].sudo().set_param(FINGERPRINTS_PARAMETER, value)
+        self.env.cr.cache.pop("secure_keyring", None)
 
     @api.model
     def _has_sealed_content(self):

@@ -95,7 +95,7 @@ class SecureLink(models.Model):
         thread = self.thread_id.sudo()
         if self.revoked_at or not thread.active or not thread.partner_id.active:
             return "revoked"
-        if fields.Datetime.now() >= self.expires_at:
+        if fields.Datetime.now() >= self.expires_at or self._key_is_gone():
             return "replaced" if self.replaced_by_id else "expired"
         if not self._serves(thread._address_on_file(self.channel)):
             return "revoked"
@@ -163,18 +163,15 @@ class SecureLink(models.Model):
         token = token if well_formed else "0" * tokens.TOKEN_LENGTH
         public_id = token[: tokens.PUBLIC_ID_LENGTH]
         link = self._read_gate(public_id)
-        genuine = tokens.verify(ring, token, link._token_parts() if link else None)
+        parts = link._token_parts() if link else None
+        genuine = tokens.verify(ring, token, parts, link and link._proof(ring))
         return link if genuine and well_formed else link.browse()
 
     def _form_token(self):
         """What the gate's form must send back: proof that the gate was looked at."""
         message = f"form{self.public_id}{self.nonce}".encode()
-        mac = (
-            self.env["secure.keyring"]
-            ._ring()
-            .mac(Purpose.FORMS, message, self.fingerprint)
-        )
-        return mac.hex()[:32]
+        ring = self.env["secure.keyring"]._ring()
+        return ring.mac(Purpose.FORMS, message, ring.fingerprints[-1]).hex()[:32]
 
     def _serves(self, address):
         """Whether an email address or number is the one the link is for."""

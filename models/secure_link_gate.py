@@ -18,6 +18,7 @@ GATE_COLUMNS = {
         "replaced_by_id",
         "revoked_at",
         "thread_id",
+        "token_proof",
     ),
     "secure.thread": (
         "active",

@@ -122,6 +122,7 @@ class SecureLinkLeaving(models.Model):
 
         :return: dict of str by link id. Only for what is about to leave
         """
+        self.sudo()._take_first_key()
         ring = self.env["secure.keyring"]._ring()
         urls = {}
         for link in self.sudo():

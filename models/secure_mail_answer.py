@@ -99,16 +99,17 @@ class SecureMailAnswer(models.Model):
     @api.model
     def _claim(self, sender):
         """Whether this sender may be answered now; then not again for a day."""
-        key = self.env["secure.keyring"]._ring().pseudonym(sender)
+        names = self.env["secure.keyring"]._ring().pseudonyms(sender)
         now = fields.Datetime.now()
         self.env.cr.execute(
-            """INSERT INTO secure_mail_answer (sender, date) VALUES (%s, %s)
+            """INSERT INTO secure_mail_answer (sender, date)
+               SELECT unnest(%s), %s
           ON CONFLICT (sender) DO UPDATE SET date = EXCLUDED.date
                 WHERE secure_mail_answer.date <= %s
             RETURNING id""",
-            [key, now, now - ANSWER_INTERVAL],
+            [names, now, now - ANSWER_INTERVAL],
         )
-        return bool(self.env.cr.fetchone())
+        return self.env.cr.rowcount == len(names)
 
     @api.autovacuum
     def _gc_answers(self):

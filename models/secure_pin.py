@@ -5,8 +5,12 @@ from odoo.exceptions import AccessError, UserError
 
 from ..tools import pin_policy
 from ..tools.keyring import Purpose, new_uid
+from .sealed_fields import SealedColumn
 
 _logger = logging.getLogger(__name__)
+
+VOID_HASH = "*"
+"""No hash of any PIN."""
 
 
 class SecurePin(models.Model):
@@ -27,13 +31,15 @@ class SecurePin(models.Model):
         groups=fields.NO_ACCESS,
         default=lambda self: new_uid(),
     )
-    hash_sealed = fields.Text(
-        required=True, copy=False, groups=fields.NO_ACCESS, prefetch=False
-    )
+    hash_sealed = SealedColumn(sealed_purpose=Purpose.PINS, required=True)
     generation = fields.Integer(
         required=True,
         default=1,
         help="Grows with each new PIN; doors opened before it close.",
+    )
+    is_void = fields.Boolean(
+        "To Be Set Anew",
+        help="The key it was sealed with was compromised: it opens nothing any more.",
     )
 
     _one_owner = models.Constraint(
@@ -63,7 +69,8 @@ class SecurePin(models.Model):
         found = self._of(owner)
         values = self._sealed_hash(found.secure_uid, pin_policy.hash_pin(digits))
         if found:
-            found.write({**values, "generation": found.generation + 1})
+            values.update(generation=found.generation + 1, is_void=False)
+            found.write(values)
         else:
             found = self.sudo().create({self._owner_field(owner): owner.id, **values})
         if owner._name == "res.partner":
@@ -126,6 +133,35 @@ class SecurePin(models.Model):
     def _clear(self, owner):
         self._of(owner).unlink()
         self._note_change(owner)
+
+    def _void(self):
+        """These open nothing until they are set anew; what they were is not kept."""
+        for pin in self:
+            nothing = self._sealed_hash(pin.secure_uid, VOID_HASH)
+            pin.write({**nothing, "generation": pin.generation + 1, "is_void": True})
+
+    def _void_text(self):
+        """Why nothing can be sent with this PIN; empty for one that may be used."""
+        if not self.is_void:
+            return ""
+        owner = self.partner_id or self.company_id or self.thread_id
+        return {
+            "res.partner": self.env._(
+                "The PIN of %(name)s has to be set anew, since a key was compromised. "
+                "Nothing was sent.",
+                name=owner.display_name,
+            ),
+            "res.company": self.env._(
+                "The default PIN of %(name)s has to be set anew, since a key was "
+                "compromised. Nothing was sent.",
+                name=owner.display_name,
+            ),
+            "secure.thread": self.env._(
+                "The PIN of the conversation %(name)s opens nothing any more, since a "
+                "key was compromised. Please send a new message with another PIN.",
+                name=owner.display_name,
+            ),
+        }[owner._name]
 
     @api.model
     def _validated(self, owner, pin):
@@ -233,7 +269,7 @@ class SecurePin(models.Model):
     @api.model
     def _matches(self, thread, pin):
         _rule, expected = self._for(thread)
-        if not expected:
+        if not expected or expected.is_void:
             return False
         place = (self._name, expected.secure_uid, "hash_sealed")
         keyring = self.env["secure.keyring"]

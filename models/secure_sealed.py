@@ -1,6 +1,7 @@
 from odoo import fields, models
 
 from ..tools.keyring import Purpose, new_uid
+from .sealed_fields import SealedColumn
 
 
 class SecureSealed(models.AbstractModel):
@@ -20,9 +21,9 @@ class SecureSealed(models.AbstractModel):
         groups=fields.NO_ACCESS,
         default=lambda self: new_uid(),
     )
-    sealed_subject = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
-    sealed_body = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
-    sealed_pin = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    sealed_subject = SealedColumn()
+    sealed_body = SealedColumn()
+    sealed_pin = SealedColumn()
 
     def _may_open(self):
         """Whether the current user sees what is sealed here: who wrote it."""

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import groupby
 
 from ..tools.keyring import Purpose, new_uid
+from .sealed_fields import SealedColumn
 
 PIN_RULES = [
     ("none", "No PIN"),
@@ -50,7 +51,7 @@ class SecureThread(models.Model):
     res_id = fields.Many2oneReference(
         "Document", model_field="res_model", readonly=True
     )
-    subject_sealed = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    subject_sealed = SealedColumn(sealed_place="subject")
     subject = fields.Char(compute="_compute_subject")
     responsible_id = fields.Many2one(
         "res.users", index=True, domain=[("share", "=", False)]

@@ -16,6 +16,7 @@ import hmac
 import os
 import re
 import secrets
+import stat
 from collections import namedtuple
 
 from cryptography.exceptions import InvalidTag
@@ -119,18 +120,30 @@ class Keyring:
         except InvalidTag as error:
             raise SealBroken(f"{place.model}.{place.field} does not open") from error
 
+    def reseal(self, purpose, place, sealed):
+        """The same content, under the first key."""
+        return self.seal(purpose, place, self.open(purpose, place, sealed))
+
+    def reseal_text(self, purpose, place, sealed):
+        """Like :meth:`reseal`, for what :meth:`seal_text` made."""
+        return self.seal_text(purpose, place, self.open_text(purpose, place, sealed))
+
     def mac(self, purpose, message, fingerprint=None):
         """HMAC-SHA256 of ``message`` (bytes) under the named key, else the first."""
         key = self._derive(fingerprint or self.primary, purpose)
         return hmac.new(key, message, hashlib.sha256).digest()
 
-    def pseudonym(self, text):
-        """A name for something whose own must not be stored: the same for the same
-        text, and telling nothing without the key.
+    def pseudonyms(self, text):
+        """Names for something whose own must not be stored: the same for the same text,
+        and telling nothing without the key.
 
-        The oldest key's, so that a new key does not make strangers of all."""
-        oldest = self.fingerprints[-1]
-        return self.mac(Purpose.PSEUDONYMS, text.encode(), oldest).hex()[:32]
+        One by each key. Whoever is known by all of them is no stranger when a key comes
+        or goes.
+        """
+        return [
+            self.mac(Purpose.PSEUDONYMS, text.encode(), fingerprint).hex()[:32]
+            for fingerprint in self.fingerprints
+        ]
 
     @functools.lru_cache(maxsize=64)  # noqa: B019 - a ring lives as long as a process
     def _derive(self, fingerprint, purpose):
@@ -140,6 +153,13 @@ class Keyring:
             raise KeyMissing(fingerprint) from None
         info = b"secure_messaging/" + purpose.value
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(key)
+
+
+def text_head(fingerprint):
+    """How all that :meth:`Keyring.seal_text` makes under a key begins: version and
+    fingerprint have a multiple of three bytes, so that base64 ends a character there.
+    """
+    return base64.b64encode(VERSION + bytes.fromhex(fingerprint)).decode()
 
 
 def new_uid():
@@ -183,21 +203,55 @@ def create_key_file(data_dir):
     """Make the key file, unless it is there already.
 
     O_EXCL: of two processes that both found none, one writes and the other reads.
-    The key is written under another name first, so that no reader sees half of it.
     """
     path = key_file(data_dir)
-    draft = f"{path}.{secrets.token_hex(4)}"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _write_draft(path, f"{new_key_text()}\n")
     try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
     finally:
         os.unlink(draft)
+
+
+def add_key(data_dir):
+    """Put a new key before those of the key file, which all still open.
+
+    :return: its fingerprint
+    """
+    path = key_file(data_dir)
+    with open(path, encoding="ascii") as stream:
+        old = stream.read()
+    key = new_key_text()
+    draft = _write_draft(path, f"{key}\n{old}")
+    status = os.stat(path)
+    os.chown(draft, status.st_uid, status.st_gid)
+    os.replace(draft, path)
+    return _fingerprint(_decode_key(key))
+
+
+def new_key_text():
+    """A new key as it stands in odoo.conf or the environment."""
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def mode_of(path):
+    """Who may do what with a file; None when it is not there."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return None
+
+
+def _write_draft(path, text):
+    """``text`` beside ``path``, for its owner alone, written to the disk: so that no
+    reader sees half of it. Returns where."""
+    draft = f"{path}.{secrets.token_hex(4)}"
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return draft
 
 
 @functools.lru_cache(maxsize=4)
