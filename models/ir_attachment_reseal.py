@@ -17,9 +17,8 @@ class IrAttachment(models.Model):
         if not sealed:
             return
         place = Place("ir.attachment", self.secure_uid, "raw")
+        data = ring.open(Purpose.FILES, place, sealed)
         # What Odoo's own write of a content does, without asking: nobody may write here
-        self._set_attachment_data(
-            lambda _file: ring.reseal(Purpose.FILES, place, sealed)
-        )
+        self._set_attachment_data(lambda _file: ring.seal(Purpose.FILES, place, data))
         self.flush_recordset()
         self.invalidate_recordset()

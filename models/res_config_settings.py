@@ -52,9 +52,6 @@ class ResConfigSettings(models.TransientModel):
     secure_key_path = fields.Char(compute="_compute_secure_key")
     secure_key_fingerprint = fields.Char(compute="_compute_secure_key")
     secure_key_problem = fields.Char(compute="_compute_secure_key")
-    secure_key_backup_done = fields.Boolean(
-        "The key is backed up", config_parameter="secure_messaging.key_backup_done"
-    )
 
     secure_mailings_unguarded = fields.Boolean(
         compute="_compute_secure_mailings_unguarded"

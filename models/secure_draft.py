@@ -80,6 +80,8 @@ class SecureDraft(models.AbstractModel):
     def _note_pin_rules(self, drafts):
         """Set each draft's ``pin_rule``: the nearer PIN wins. None when a PIN is
         required and there is none."""
+        threads = self.env["secure.thread"]
+        threads = threads.union(*(draft.get("thread") or threads for draft in drafts))
         # sudo: which PINs exist, not what they are
         pins = (
             self.env["secure.pin"]
@@ -90,7 +92,7 @@ class SecureDraft(models.AbstractModel):
                     "|",
                     ("partner_id", "in", {draft["partner"].id for draft in drafts}),
                     ("company_id", "in", {draft["company"].id for draft in drafts}),
-                    ("thread_id", "in", {draft["thread"].id for draft in drafts}),
+                    ("thread_id", "in", threads.ids),
                 ]
             )
         )
@@ -98,8 +100,7 @@ class SecureDraft(models.AbstractModel):
         companies = set(pins.company_id.ids)
         void = {
             pin.partner_id or pin.company_id or pin.thread_id: pin._void_text()
-            for pin in pins
-            if pin.is_void
+            for pin in pins.filtered("is_void")
         }
         for draft in drafts:
             draft["pin_rule"] = self._pin_rule(draft, contacts, companies)

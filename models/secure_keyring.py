@@ -108,6 +108,18 @@ class SecureKeyring(models.AbstractModel):
         self._set_needed([self._load().primary])
 
     @api.model
+    def _new_key(self):
+        """Put a new key before those of the key file.
+
+        :return: (True, its fingerprint); or (False, a new key as text), when the keys
+            are elsewhere and somebody has to put it there
+        """
+        if keyring.source(config.get(keyring.CONFIG_OPTION)) != "file":
+            return False, keyring.new_key_text()
+        self._ring()
+        return True, keyring.add_key(config["data_dir"])
+
+    @api.model
     def _status(self):
         """What settings show of the keys.
 

@@ -9,8 +9,8 @@ from odoo.tools import SQL
 _logger = logging.getLogger(__name__)
 
 COMPROMISED_PARAMETER = "secure_messaging.key_compromised_at"
-"""Since when the closing runs: what is made later is sealed with the new key, and stays,
-also when the closing was killed and is started again."""
+"""Since when the closing runs: what is made later is sealed with the new key, and
+stays, also when the closing was killed and is started again."""
 CLOSE_BATCH = 500
 """Conversations or PINs in one transaction."""
 
@@ -112,8 +112,8 @@ class SecureKeyringCompromise(models.AbstractModel):
         """One to-do for each company and manager, not one for each conversation."""
         managers = self.env.ref("secure_messaging.group_manager").sudo().all_user_ids
         # sudo: as above
-        companies = self.env["res.company"].sudo().search([])
-        for company in companies.filtered("secure_messaging_enabled"):
+        companies = self.env["res.company"].sudo()
+        for company in companies.search([("secure_messaging_enabled", "=", True)]):
             own = managers.filtered(lambda user, one=company: one in user.company_ids)
             for user in own.filtered("active") | company.secure_responsible_id:
                 texts = self.with_context(lang=user.lang)
@@ -121,9 +121,9 @@ class SecureKeyringCompromise(models.AbstractModel):
                     "mail.mail_activity_data_todo",
                     summary=texts.env._("A key was compromised: please set new PINs"),
                     note=texts.env._(
-                        "All links of secure messages of %(company)s were withdrawn, and "
-                        "no PIN opens anything any more. Please set the default PIN and "
-                        "the PINs of contacts anew. Then “Send New Link” in a "
+                        "All links of secure messages of %(company)s were withdrawn, "
+                        "and no PIN opens anything any more. Please set the default "
+                        "PIN and the PINs of contacts anew. Then “Send New Link” in a "
                         "conversation lets its contact in again.",
                         company=company.display_name,
                     ),

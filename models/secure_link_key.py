@@ -1,8 +1,8 @@
 """Links and the key they were made with. It may be removed: then they count as expired.
 
 A token follows from that key alone. Before it may be removed, each of its links keeps
-the token's digest, sealed, so that who holds one is still told from who guesses, may ask
-for a new one, and everybody else learns nothing.
+the token's digest, sealed: so who holds one is still told from who guesses, and may ask
+for a new one, while everybody else learns nothing.
 """
 
 from odoo import api, models

@@ -9,9 +9,6 @@ from .sealed_fields import SealedColumn
 
 _logger = logging.getLogger(__name__)
 
-VOID_HASH = "*"
-"""No hash of any PIN."""
-
 
 class SecurePin(models.Model):
     """The PINs, and the one place where one is set or checked.
@@ -36,10 +33,6 @@ class SecurePin(models.Model):
         required=True,
         default=1,
         help="Grows with each new PIN; doors opened before it close.",
-    )
-    is_void = fields.Boolean(
-        "To Be Set Anew",
-        help="The key it was sealed with was compromised: it opens nothing any more.",
     )
 
     _one_owner = models.Constraint(
@@ -133,35 +126,6 @@ class SecurePin(models.Model):
     def _clear(self, owner):
         self._of(owner).unlink()
         self._note_change(owner)
-
-    def _void(self):
-        """These open nothing until they are set anew; what they were is not kept."""
-        for pin in self:
-            nothing = self._sealed_hash(pin.secure_uid, VOID_HASH)
-            pin.write({**nothing, "generation": pin.generation + 1, "is_void": True})
-
-    def _void_text(self):
-        """Why nothing can be sent with this PIN; empty for one that may be used."""
-        if not self.is_void:
-            return ""
-        owner = self.partner_id or self.company_id or self.thread_id
-        return {
-            "res.partner": self.env._(
-                "The PIN of %(name)s has to be set anew, since a key was compromised. "
-                "Nothing was sent.",
-                name=owner.display_name,
-            ),
-            "res.company": self.env._(
-                "The default PIN of %(name)s has to be set anew, since a key was "
-                "compromised. Nothing was sent.",
-                name=owner.display_name,
-            ),
-            "secure.thread": self.env._(
-                "The PIN of the conversation %(name)s opens nothing any more, since a "
-                "key was compromised. Please send a new message with another PIN.",
-                name=owner.display_name,
-            ),
-        }[owner._name]
 
     @api.model
     def _validated(self, owner, pin):

@@ -261,7 +261,10 @@ class TestOnce(DispatchCase):
         """The transaction is run again, as a whole."""
         dispatches = self.registry["secure.dispatch"]
         deliver = dispatches._deliver
-        clashes = [secure_dispatch_run.ConcurrencyError("once")]
+        clashes = [
+            secure_dispatch_run.ConcurrencyError("once"),
+            psycopg2.errors.SerializationFailure("twice"),
+        ]
 
         def clashing(dispatch, rows, **kwargs):
             sent = deliver(dispatch, rows, **kwargs)

@@ -1,5 +1,7 @@
 import base64
 import os
+import tempfile
+from contextlib import contextmanager
 from unittest.mock import patch
 
 from odoo.exceptions import UserError
@@ -17,8 +19,7 @@ def as_text(*keys):
     return ",".join(base64.b64encode(key).decode() for key in keys)
 
 
-@tagged("post_install", "-at_install")
-class TestKeys(SecureCase):
+class KeysCase(SecureCase):
     def setUp(self):
         super().setUp()
         self.file = keyring.key_file(config["data_dir"])
@@ -29,6 +30,9 @@ class TestKeys(SecureCase):
     def keys(self, *keys):
         return patch.dict(os.environ, {keyring.ENVIRONMENT_VARIABLE: as_text(*keys)})
 
+
+@tagged("post_install", "-at_install")
+class TestKeys(KeysCase):
     def test_key_file_is_beside_the_filestores_and_private(self):
         self.assertEqual(os.path.dirname(self.file), config["data_dir"])
         self.assertNotIn("filestore", os.path.relpath(self.file, config["data_dir"]))
@@ -155,3 +159,104 @@ class TestKeys(SecureCase):
         with patch.dict(config.options, {keyring.CONFIG_OPTION: as_text(self.key)}):
             self.assertEqual(self.ring._status()["source"], "config")
             self.assertTrue(self.send().link)
+
+
+@tagged("post_install", "-at_install")
+class TestKeysAtStart(KeysCase):
+    """As a server starts, Odoo calls `_register_hook` of each model."""
+
+    def start(self):
+        self.env.cr.cache.clear()
+        self.ring._register_hook()
+
+    def test_a_missing_key_is_told_as_the_server_starts(self):
+        missing = keyring.Keyring([self.key]).primary
+        with self.keys(b"o" * 32), self.assertLogs(KEYRING_LOG, "ERROR") as logs:
+            self.start()
+        self.assertIn(missing, logs.output[0])
+
+    def test_a_lost_or_unreadable_key_file_is_told_and_not_replaced(self):
+        for damage in (self.lose, self.garble):
+            with damage(), self.assertLogs(KEYRING_LOG, "ERROR") as logs:
+                self.start()
+            self.assertIn("locked", logs.output[0])
+
+    @contextmanager
+    def lose(self):
+        os.rename(self.file, self.file + ".away")
+        try:
+            yield
+            self.assertFalse(os.path.exists(self.file), "no new key was made")
+        finally:
+            os.replace(self.file + ".away", self.file)
+
+    @contextmanager
+    def garble(self):
+        with self.lose():
+            with open(self.file, "wb") as stream:
+                stream.write(b"\xff\xfe no key")
+            yield
+            os.unlink(self.file)
+
+    def test_all_well_is_silent(self):
+        with self.assertNoLogs(KEYRING_LOG, "WARNING"):
+            self.start()
+
+    def test_a_new_database_makes_no_key_by_starting(self):
+        with (
+            self.lose(),
+            patch.object(self.registry["secure.keyring"], "_needed", lambda _s: []),
+            patch.object(
+                self.registry["secure.keyring"], "_has_sealed_content", lambda _s: False
+            ),
+            self.assertNoLogs(KEYRING_LOG, "WARNING"),
+        ):
+            self.start()
+
+    def test_a_key_file_others_can_read_is_told(self):
+        self.addCleanup(os.chmod, self.file, 0o600)
+        for mode in (0o640, 0o604, 0o620):
+            os.chmod(self.file, mode)
+            with self.assertLogs(KEYRING_LOG, "WARNING") as logs:
+                self.start()
+            self.assertIn(self.file, logs.output[0])
+            self.assertTrue(self.send().link, "it is told, and works")
+
+    def test_an_odoo_conf_all_can_read_is_told(self):
+        with tempfile.NamedTemporaryFile() as conf, self.conf(conf.name):
+            for mode, told in ((0o640, False), (0o644, True)):
+                os.chmod(conf.name, mode)
+                self.assertEqual(bool(self.ring._exposed_to()), told)
+
+    def conf(self, path):
+        options = {keyring.CONFIG_OPTION: as_text(self.key), "config": path}
+        return patch.dict(config.options, options)
+
+
+@tagged("post_install", "-at_install")
+class TestNewKey(KeysCase):
+    def test_it_is_put_before_the_others_and_seen_at_once(self):
+        with open(self.file) as stream:
+            before = stream.read()
+        self.addCleanup(self.restore, before)
+        sent = self.send(pin=PIN)
+        made, fingerprint = self.ring._new_key()
+        self.assertTrue(made)
+        ring = self.ring._ring()
+        old = keyring.Keyring([self.key]).primary
+        self.assertEqual(ring.fingerprints, (fingerprint, old))
+        self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o600)
+        self.assertIn(CANARY, sent.message._secure_clear()[sent.message.id]["body"])
+        leftovers = [name for name in os.listdir(config["data_dir"]) if ".key." in name]
+        self.assertFalse(leftovers)
+
+    def restore(self, text):
+        with open(self.file, "w") as stream:
+            stream.write(text)
+
+    def test_where_the_keys_are_elsewhere_it_is_handed_out(self):
+        with self.keys(self.key):
+            made, text = self.ring._new_key()
+        self.assertFalse(made)
+        self.assertEqual(len(base64.b64decode(text)), keyring.KEY_BYTES)
+        self.assertNotEqual(base64.b64decode(text), self.key)

@@ -2,9 +2,12 @@
 
 import base64
 import os
+from contextlib import contextmanager
 from unittest.mock import patch
 
+from odoo import SUPERUSER_ID, api
 from odoo.exceptions import AccessError, UserError
+from odoo.service.model import get_public_method
 from odoo.tests import Form, tagged
 from odoo.tools import config, mute_logger
 
@@ -82,12 +85,73 @@ class TestSettings(SecureCase):
             self.assertFalse(settings.secure_key_path)
             self.assertEqual(settings.secure_key_fingerprint, fingerprint)
 
-    def test_backup_done_is_kept(self):
+    def test_backup_done_is_kept_until_there_is_a_new_key(self):
         self.assertFalse(self.settings().secure_key_backup_done)
         self.save(secure_key_backup_done=True)
         self.assertTrue(self.settings().secure_key_backup_done)
         self.save(secure_key_backup_done=False)
         self.assertFalse(self.settings().secure_key_backup_done)
+        self.save(secure_key_backup_done=True)
+        with self.new_key():
+            self.assertFalse(self.settings().secure_key_backup_done)
+            self.save(secure_key_backup_done=True)
+            self.assertTrue(self.settings().secure_key_backup_done)
+        self.assertFalse(self.settings().secure_key_backup_done)
+
+    @contextmanager
+    def new_key(self):
+        with open(keyring.key_file(config["data_dir"])) as stream:
+            old = stream.read().strip()
+        new = base64.b64encode(b"n" * 32).decode()
+        keys = {keyring.ENVIRONMENT_VARIABLE: f"{new},{old}"}
+        with patch.dict(os.environ, keys):
+            yield keyring.Keyring([b"n" * 32, base64.b64decode(old)])
+
+    def test_a_key_file_others_can_read_is_told(self):
+        path = keyring.key_file(config["data_dir"])
+        self.assertFalse(self.settings().secure_key_exposed)
+        self.addCleanup(os.chmod, path, 0o600)
+        os.chmod(path, 0o644)
+        self.assertEqual(self.settings().secure_key_exposed, path)
+
+    def test_how_far_a_change_of_keys_is(self):
+        self.compose()
+        self.assertFalse(self.settings().secure_key_progress)
+        self.assertFalse(self.settings().secure_key_removable)
+        with self.new_key() as ring:
+            self.assertRegex(self.settings().secure_key_progress, "^0 of [0-9]+ sealed")
+            self.env.flush_all()
+            with self.registry.cursor() as cr:
+                api.Environment(cr, SUPERUSER_ID, {})["secure.keyring"]._rotate()
+            self.env.invalidate_all()
+            settings = self.settings()
+            self.assertFalse(settings.secure_key_progress)
+            self.assertEqual(settings.secure_key_removable, ring.fingerprints[1])
+            self.assertEqual(settings.secure_key_removable_links, 1)
+
+    def test_statement_41_only_administrators_start_it(self):
+        admin = self._user("keyadmin", "base.group_user,secure_messaging.group_admin")
+        system = self._user("keysystem", "base.group_system")
+        settings = self.settings()
+        for user in (self.sender, self.manager, self.clerk, self.portal):
+            with self.assertRaises(AccessError):
+                settings.with_user(user).action_secure_reseal()
+        triggers = self.env["ir.cron.trigger"].search_count([])
+        for user in (admin, system):
+            settings.with_user(user).sudo(False).action_secure_reseal()
+        self.assertEqual(self.env["ir.cron.trigger"].search_count([]), triggers + 2)
+        job = self.env.ref("secure_messaging.ir_cron_rotate")
+        with self.assertRaises(AccessError):
+            job.with_user(admin).method_direct_trigger()
+
+    def test_statement_41_nothing_of_the_keyring_is_called_from_outside(self):
+        """Not even by system administrators."""
+        keyrings = type(self.env["secure.keyring"])
+        own = set(dir(keyrings)) - set(dir(type(self.env["base"])))
+        for name in own:
+            self.assertTrue(name.startswith("_"), name)
+            with self.assertRaises(AccessError):
+                get_public_method(self.env["secure.keyring"], name)
 
     # -- links and PINs --------------------------------------------------------
 

@@ -120,12 +120,8 @@ class Keyring:
         except InvalidTag as error:
             raise SealBroken(f"{place.model}.{place.field} does not open") from error
 
-    def reseal(self, purpose, place, sealed):
-        """The same content, under the first key."""
-        return self.seal(purpose, place, self.open(purpose, place, sealed))
-
     def reseal_text(self, purpose, place, sealed):
-        """Like :meth:`reseal`, for what :meth:`seal_text` made."""
+        """What :meth:`seal_text` made, under the first key."""
         return self.seal_text(purpose, place, self.open_text(purpose, place, sealed))
 
     def mac(self, purpose, message, fingerprint=None):
