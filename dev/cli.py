@@ -105,6 +105,11 @@ def kill(_options):
         return running.play("kill.py")
 
 
+def restore(_options):
+    """a backup put back elsewhere, with its key and without; the exit code tells"""
+    return _play("restore")
+
+
 def _play(name):
     """Run dev/<name>.py against freshly started servers."""
     with prepared() as ground, servers.opened(ground, name) as running:
@@ -187,6 +192,7 @@ COMMANDS = {
         bench,
         guess,
         kill,
+        restore,
         shell,
         psql,
         hold,

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from contextlib import contextmanager
+from copy import copy
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Stage:
         self.checkout = Path(facts["checkout"])
         self.chromium = facts["chromium"]
         self._config = facts["config"]
-        self._odoo = facts["odoo_command"]
+        self.odoo_command = facts["odoo_command"]
         self._sessions = {}
 
     @classmethod
@@ -79,7 +80,7 @@ class Stage:
             f"exec(compile({code!r}, '<stage.odoo>', 'exec'))\n"
             f"env.cr.commit()\nprint({mark!r} + json.dumps(result, default=str))"
         )
-        command = [*self._odoo, "shell", "-c", self._config, "--no-http"]
+        command = [*self.odoo_command, "shell", "-c", self._config, "--no-http"]
         for _try in range(3):
             done = subprocess.run(
                 command, input=wrapped, capture_output=True, text=True, check=False
@@ -117,6 +118,12 @@ class Stage:
         [file] = answer.json()
         return file["id"]
 
+    def at(self, base_url, database):
+        """Return the same hands before another server, with nobody logged in."""
+        other = copy(self)
+        other.base_url, other.database, other._sessions = base_url, database, {}
+        return other
+
     def _log_in(self, login, password):
         """Return a session of that user, kept for the next call."""
         session = self._sessions[login] = requests.Session()
@@ -138,7 +145,7 @@ class Stage:
         config = self.run_folder / "odoo.conf"
         with open(self.run_folder / "again.out", "ab") as output:
             return subprocess.Popen(
-                [*self._odoo, "-c", str(config)],
+                [*self.odoo_command, "-c", str(config)],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,

@@ -172,13 +172,20 @@ class SecureKeyring(models.AbstractModel):
         if not self._needed() and not self._has_sealed_content():
             self._initialize()
             return self._load()
-        _logger.error("Secure messaging is locked: there is no key at all")
+        path = keyring.key_file(config["data_dir"])
+        needed = ", ".join(self._needed())
+        _logger.error(
+            "Secure messaging is locked: the key file %s is gone. Missing is the key with "
+            "fingerprint %s",
+            path,
+            needed,
+        )
         raise KeysUnavailable(
             self.env._(
                 "Secure messaging is locked, because its key file %(path)s is gone. "
                 "Please restore it from its backup; nothing can be sent or read until "
                 "then.",
-                path=keyring.key_file(config["data_dir"]),
+                path=path,
             )
         )
 
