@@ -1,6 +1,7 @@
 """``odoo secure_messaging_rotate``: what docs/keys.md describes."""
 
 import sys
+import threading
 import time
 
 from odoo import SUPERUSER_ID, api
@@ -54,6 +55,8 @@ class SecureMessagingRotate(Command):
         names = config["db_name"]
         if len(names) != 1:
             self.parser.error("name one database, with -d")
+        # For the log
+        threading.current_thread().dbname = names[0]
         with Registry(names[0]).cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
             if "secure.keyring" not in env:

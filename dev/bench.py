@@ -13,6 +13,7 @@ from itertools import count
 from time import perf_counter
 from urllib.parse import urlencode, urlsplit
 
+import bench_keys
 import bench_send
 import psutil
 from road import PIN, SET_UP, WRONG_PIN
@@ -185,6 +186,10 @@ class Bench:
 
 def main(stage):
     """Measure, print a table, write build/bench.json."""
+    full = bool(os.environ.get("FULL"))
+    if os.environ.get("ARGS") == "keys":
+        stage.write_bench(bench_keys.run(stage, full))
+        return 0
     bench = Bench(stage)
     gate, login = bench.first_byte()
     files = bench.weight()
@@ -218,7 +223,8 @@ def main(stage):
         print(f"    {what:28} {value:10,.2f}   {bar:14} ({detail})")
     for name, size in sorted(files.items()):
         print(f"        {size:6,} B  {name}")
-    figures |= bench_send.run(stage, full=bool(os.environ.get("FULL")))
+    figures |= bench_send.run(stage, full)
+    figures |= bench_keys.run(stage, full)
     stage.write_bench(figures)
     return 0
 

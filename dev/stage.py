@@ -71,6 +71,11 @@ class Stage:
             time.sleep(0.2)
         raise AssertionError(f"waited {seconds} s in vain for {what}")
 
+    @property
+    def shell_command(self):
+        """The command line of Odoo's shell."""
+        return [*self.odoo_command, "shell", "-c", self._config, "--no-http"]
+
     def odoo(self, code):
         """Run Python in Odoo's shell, with `env`; committed when it ends well.
         Returns what the code left in `result` (anything JSON can hold)."""
@@ -80,10 +85,13 @@ class Stage:
             f"exec(compile({code!r}, '<stage.odoo>', 'exec'))\n"
             f"env.cr.commit()\nprint({mark!r} + json.dumps(result, default=str))"
         )
-        command = [*self.odoo_command, "shell", "-c", self._config, "--no-http"]
         for _try in range(3):
             done = subprocess.run(
-                command, input=wrapped, capture_output=True, text=True, check=False
+                self.shell_command,
+                input=wrapped,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             # A job of the running servers wrote the same row: nothing was done
             if "could not serialize access" not in done.stderr:
