@@ -16,7 +16,7 @@ help:
 	@echo "make mutants    small faults in the code of PINs, links and log: are they noticed?"
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
 	@echo "make pictures   the pictures in docs/pictures, taken anew"
-	@echo "make bench      what it costs, into build/bench.json (FULL=1: with 10,000 contacts and
+	@echo "make bench      what it costs, into build/bench.json (FULL=1: with 10,000 contacts and"
 	@echo "                100,000 messages, too; ARGS=keys: keys alone)"
 	@echo "make guess      how far guessing PINs gets 10,000 attackers (ATTACKERS=100: a look)"
 	@echo "make kill       a send to 2,000 while a worker and PostgreSQL are killed"

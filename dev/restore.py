@@ -2,9 +2,12 @@
 
 Sends a message with a file, dumps the database, copies filestore and key file to other
 places, and starts a second Odoo on them. What was sent must open there with its link
-and PIN. Without the key file nothing may: not read, not sent, and no new key made.
+and PIN, also after the command has put a new key before the old one; without the old
+one the link counts as expired. Without any key file nothing may be read or sent, and
+no new key be made.
 """
 
+import os
 import re
 import shutil
 import signal
@@ -102,6 +105,16 @@ class Restored:
             )
         self.stage.wait_for("the second Odoo", self.answers)
 
+    def rotate(self):
+        """Run the command, as an administrator does."""
+        command = [*self.stage.odoo_command, "secure_messaging_rotate", "--new-key"]
+        subprocess.run(
+            [*command, "-d", self.database],
+            env=os.environ | {"ODOO_RC": str(self.folder / "odoo.conf")},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
     def answers(self):
         """Whether it is up."""
         if self.process.poll() is not None:
@@ -159,6 +172,7 @@ class Drill:
         tell("restored database, filestore and key file in other places")
         self.restored.start()
         self.read(token)
+        self.change_key(token)
         self.restored.stop()
         self.restored.key_file.unlink()
         tell("the second server is started again, without the key file")
@@ -193,6 +207,17 @@ class Drill:
         path = re.search(r'href="(/sm/c/\w+/f/\w+)"', page.text)[1]
         file = session.get(self.restored.url + path, timeout=30)
         check(file.text == CANARIES["file"], "the file is there")
+
+    def change_key(self, token):
+        """By the command, while the server runs."""
+        self.restored.rotate()
+        tell("the command has put a new key first, and sealed all with it")
+        self.read(token)
+        new, _old = self.restored.key_file.read_text().splitlines()
+        self.restored.key_file.write_text(f"{new}\n")
+        _session, page = self.restored.open(token)
+        check(page.status_code == 410, "without the old key, the link has expired")
+        check("/renew" in page.text, "and a new one can be asked for")
 
     def refused(self, token):
         """Nothing opens, nothing is sent, and no key is made over the old one."""
