@@ -9,6 +9,7 @@ from odoo.http import request
 
 from ..models.secure_keyring import KeysUnavailable
 from ..tools import limits
+from ..tools.keyring import KeyMissing
 from .page_answers import COOKIE, PageAnswers
 
 GATE = "/sm/<string:token>"
@@ -40,7 +41,7 @@ def page_route(path, method, readonly=False, **options):
         def guarded(self, *args, **kwargs):
             try:
                 return handler(self, *args, **kwargs)
-            except KeysUnavailable:
+            except (KeysUnavailable, KeyMissing):
                 return self._state_page("unavailable", self._env()["secure.link"], 503)
 
         return route(guarded)

@@ -46,13 +46,21 @@ class ResConfigSettingsKeys(models.TransientModel):
         # sudo: counts of rows and links, nothing of what they hold
         status = {} if locked else keyring.sudo()._rotation_status()
         for settings in self:
-            settings.secure_key_progress = status.get("due") and self.env._(
-                "%(done)s of %(whole)s sealed with the new key",
-                done=formatLang(self.env, status["done"], digits=0),
-                whole=formatLang(self.env, status["whole"], digits=0),
-            )
+            settings.secure_key_progress = self._secure_progress_text(status)
             settings.secure_key_removable = ", ".join(status.get("removable", ()))
             settings.secure_key_removable_links = status.get("links", 0)
+
+    def _secure_progress_text(self, status):
+        if not status.get("due"):
+            return False
+        done, whole = status["done"], status["whole"]
+        if done == whole:
+            return self.env._("All is sealed; waiting for work that began before")
+        return self.env._(
+            "%(done)s of %(whole)s sealed with the new key",
+            done=formatLang(self.env, done, digits=0),
+            whole=formatLang(self.env, whole, digits=0),
+        )
 
     def action_secure_reseal(self):
         """Start the job now instead of within the hour."""

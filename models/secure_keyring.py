@@ -41,8 +41,8 @@ class SecureKeyring(models.AbstractModel):
         ring = self._load()
         if self.env.cr.cache.get("secure_keyring") is ring:
             return ring
-        needed = self._needed()
-        missing = [name for name in needed if name not in ring.fingerprints]
+        noted = self.env["ir.config_parameter"].sudo().get_param(FINGERPRINTS_PARAMETER)
+        missing = [name for name in _listed(noted) if name not in ring.fingerprints]
         if missing:
             _logger.error(
                 "Secure messaging is locked: missing the key with fingerprint %s",
@@ -58,15 +58,16 @@ class SecureKeyring(models.AbstractModel):
             )
         # Checked once in a transaction; a change of keys makes another ring
         self.env.cr.cache["secure_keyring"] = ring
-        self.env.cr.cache["secure_key_is_noted"] = ring.primary in needed
         return ring
 
     @api.model
     def _sealing_ring(self):
         """Like :meth:`_ring`, and the database notes the key that will seal."""
         ring = self._ring()
-        if not self.env.cr.cache["secure_key_is_noted"]:
-            self._note_key(ring.primary)
+        if self.env.cr.cache.get("secure_key_noted") != ring.primary:
+            if ring.primary not in self._needed():
+                self._note_key(ring.primary)
+            self.env.cr.cache["secure_key_noted"] = ring.primary
         return ring
 
     @api.model
@@ -81,7 +82,6 @@ class SecureKeyring(models.AbstractModel):
             needed = own._needed()
             if fingerprint not in needed:
                 own._set_needed([*needed, fingerprint])
-        self.env.cr.cache["secure_key_is_noted"] = True
 
     @api.model
     def _seal(self, purpose, place, text):
@@ -193,8 +193,7 @@ class SecureKeyring(models.AbstractModel):
     def _needed(self):
         """Fingerprints of the keys this database needs, as they stand in its table: the
         parameter's cache may be older than the last key that was given up."""
-        names = self._parameter(FINGERPRINTS_PARAMETER).split(",")
-        return [name for name in names if name]
+        return _listed(self._parameter(FINGERPRINTS_PARAMETER))
 
     @api.model
     def _parameter(self, key):
@@ -218,3 +217,7 @@ class SecureKeyring(models.AbstractModel):
                    OR EXISTS (SELECT 1 FROM secure_pin)"""
         )
         return self.env.cr.fetchone()[0]
+
+
+def _listed(text):
+    return [name for name in (text or "").split(",") if name]

@@ -4,10 +4,11 @@ Each column that holds ciphertext is a field that says so (``models/sealed_field
 """
 
 import logging
+from datetime import timedelta
 
 import psycopg2
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.tools import SQL, ormcache
 
 from ..tools.keyring import KeyringError
@@ -18,6 +19,7 @@ _logger = logging.getLogger(__name__)
 RESEAL_BATCH = 200
 """Rows that are sealed anew in one transaction: what is held in memory and locked."""
 RESEAL_FILES_BATCH = 20
+RETRY_AFTER = timedelta(minutes=1)
 CLASHES_BORNE = 10
 """How often others may change the rows of a batch before it is left to the next run."""
 
@@ -213,8 +215,12 @@ class SecureKeyringRotation(models.AbstractModel):
     @api.model
     def _cron_rotate(self):
         """Seal anew what is under another key than the first, if there is any."""
-        if not self._status()["problem"] and self._rotation_is_due():
-            self._rotate()
+        if self._status()["problem"] or not self._rotation_is_due():
+            return
+        if not self._rotate() and self._retiring():
+            # This very job is work that began before: once more, when it has ended
+            job = self.env.ref("secure_messaging.ir_cron_rotate")
+            job._trigger(fields.Datetime.now() + RETRY_AFTER)
 
 
 class _Progress:

@@ -124,6 +124,10 @@ class TestSettings(SecureCase):
             with self.registry.cursor() as cr:
                 api.Environment(cr, SUPERUSER_ID, {})["secure.keyring"]._rotate()
             self.env.invalidate_all()
+            with patch.object(
+                self.registry["secure.keyring"], "_rotation_is_due", lambda _self: True
+            ):
+                self.assertIn("waiting", self.settings().secure_key_progress)
             settings = self.settings()
             self.assertFalse(settings.secure_key_progress)
             self.assertEqual(settings.secure_key_removable, ring.fingerprints[1])
