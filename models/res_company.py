@@ -3,6 +3,8 @@ from odoo.exceptions import ValidationError
 from odoo.tools import formataddr
 
 from ..tools import notification as texts
+from ..tools.keyring import Purpose
+from .sealed_fields import SealedColumn
 from .secure_link import DEFAULT_EXPIRY_HOURS, EXPIRY_HOURS
 
 TEXT_FIELDS = {
@@ -17,6 +19,7 @@ class ResCompany(models.Model):
     _name = "res.company"
     _inherit = ["res.company", "secure.log.chain"]
 
+    log_tip = SealedColumn(sealed_purpose=Purpose.LOG, sealed_uid="id")
     secure_messaging_enabled = fields.Boolean("Secure Messaging")
     secure_email_subject = fields.Char(
         "Email Subject",

@@ -96,7 +96,7 @@ class SealedColumn(Resealable, fields.Text):
         return self.model_name, self.sealed_place or self.name, self.sealed_purpose
 
     def resealed(self, ring, uid, column):
-        place = Place(self.model_name, uid, self.sealed_place or self.name)
+        place = Place(self.model_name, str(uid), self.sealed_place or self.name)
         return ring.reseal_text(self.sealed_purpose, place, column)
 
 

@@ -1,9 +1,10 @@
-from odoo import fields, models
+from odoo import models
 from odoo.tools import SQL
 
 from ..tools import log_chain
 from ..tools.keyring import KeyMissing, KeyringError, Place, Purpose
 from ..tools.log_chain import Tip
+from .sealed_fields import SealedColumn
 
 
 class SecureLogChain(models.AbstractModel):
@@ -15,9 +16,7 @@ class SecureLogChain(models.AbstractModel):
     _name = "secure.log.chain"
     _description = "Secure Messaging Log Chain"
 
-    log_tip = fields.Text(
-        "End of the Log", copy=False, groups=fields.NO_ACCESS, prefetch=False
-    )
+    log_tip = SealedColumn("End of the Log", sealed_purpose=Purpose.LOG)
 
     def _log_tips(self, lock=False):
         """Where the chains of these end.
@@ -63,8 +62,8 @@ class SecureLogChain(models.AbstractModel):
         )
 
     def _log_uid_column(self):
-        """What a tip is bound to: a random uid, for companies their id."""
-        return "secure_uid" if "secure_uid" in self._fields else "id"
+        """What a tip is bound to."""
+        return self._fields["log_tip"].sealed_uid
 
     def _seal_log_tip(self, ring, uid, tip):
         place = Place(self._name, uid, "log_tip")
