@@ -67,6 +67,13 @@ class SecurePage(PageAnswers, http.Controller):
         closed = self._closed_gate(link, token) or self._refused_form(link, form)
         return closed or self._try_to_open(link, self._gate_path(token), form)
 
+    @page_route(GATE + "/code", "POST")
+    def code(self, token, **form):
+        """Ask for a one-time code. The answer never tells whether one was sent."""
+        link = self._link(token)
+        closed = self._closed_gate(link, token) or self._refused_form(link, form)
+        return closed or self._ask_code(link, self._gate_path(token), form)
+
     @page_route(GATE + "/renew", "POST")
     def renew(self, token, **form):
         """Ask for a new link. The answer never tells whether one was sent."""
@@ -141,6 +148,17 @@ class SecurePage(PageAnswers, http.Controller):
             link, self._door_path(grant) + "/open", form, grant
         )
 
+    @page_route(DOOR + "/code", "POST", max_content_length=limits.MEGABYTE)
+    def code_again(self, handle, **form):
+        """Ask for a one-time code, after the door closed by itself."""
+        grant = self._grant(handle)
+        if not grant:
+            return self._closed_door(grant)
+        link = grant.link_id
+        closed = self._closed_gate(link) or self._refused_form(grant, form)
+        action = self._door_path(grant) + "/open"
+        return closed or self._ask_code(link, action, form, grant)
+
     @page_route(DOOR + "/stay", "POST")
     def stay(self, handle, **form):
         """Start the idle time anew: seconds left as JSON; the page without script."""
@@ -187,13 +205,14 @@ class SecurePage(PageAnswers, http.Controller):
         remote_addr = self._remote_addr()
         draft = _text(form, "draft")
         link._note_opened(remote_addr)
-        if link.thread_id._effective_rule() != "none":
+        rule = link.thread_id._effective_rule()
+        if rule != "none":
             pins = self._env()["secure.pin"]
             result, lock = pins._try(link, _text(form, "pin"), remote_addr)
             if lock:
                 return self._locked(link, lock)
             if result != "right":
-                error = link.env._("This PIN is not right. Please try again.")
+                error = self._not_right(link, rule, result)
                 return self._gate_page(
                     link, action, status=403, error=error, draft=draft, grant=grant
                 )
@@ -204,6 +223,31 @@ class SecurePage(PageAnswers, http.Controller):
         response = self._see_other(path)
         self._set_cookie(response, COOKIE, secret, path)
         return response
+
+    def _ask_code(self, link, action, form, grant=None):
+        """A code for a live link, or the gate as it is by now."""
+        rule = link.thread_id._effective_rule()
+        if rule == "code":
+            remote_addr = self._remote_addr()
+            link._note_opened(remote_addr)
+            lock = self._env()["secure.code"]._ask(link, remote_addr)
+            if lock:
+                return self._locked(link, lock)
+        draft = _text(form, "draft")
+        return self._gate_page(
+            link, action, draft=draft, grant=grant, asked=rule == "code"
+        )
+
+    def _not_right(self, link, rule, result):
+        """What is said of what was typed."""
+        over = result == "stale" or self._env()["secure.code"]._is_over(link)
+        if rule == "code" and over:
+            return link.env._("This code is no longer valid. Please ask for a new one.")
+        if rule == "code":
+            return link.env._("This code is not right. Please try again.")
+        if rule == "field":
+            return link.env._("This is not right. Please try again.")
+        return link.env._("This PIN is not right. Please try again.")
 
     def _locked(self, link, reason):
         _kind, until = reason

@@ -132,18 +132,19 @@ class PageAnswers:
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)
 
-    def _gate_page(self, link, action, status=200, grant=None, error="", draft=""):
-        thread = link.thread_id
-        rule = thread._effective_rule()
+    def _gate_page(self, link, action, status=200, grant=None, **state):
         html = self._pages()._gate(
-            thread.company_id,
-            action=action,
+            link.thread_id.company_id,
+            actions=(action, self._code_path(action, grant)),
             form_token=(grant or link)._form_token(),
-            rule=rule,
-            error=error,
-            draft=draft,
+            question=link.env["secure.pin"]._question(link),
+            **state,
         )
         return self._respond(html, status)
+
+    def _code_path(self, action, grant):
+        """Where a code is asked for, at the gate or at a door that closed."""
+        return (self._door_path(grant) if grant else action) + "/code"
 
     def _state_page(self, state, link, status, **values):
         if link:

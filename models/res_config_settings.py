@@ -35,6 +35,12 @@ class ResConfigSettings(models.TransientModel):
     secure_pin_required = fields.Boolean(
         related="company_id.secure_pin_required", readonly=False
     )
+    secure_pin_source = fields.Selection(
+        related="company_id.secure_pin_source", readonly=False, required=True
+    )
+    secure_pin_field_id = fields.Many2one(
+        related="company_id.secure_pin_field_id", readonly=False
+    )
     secure_responsible_id = fields.Many2one(
         related="company_id.secure_responsible_id", readonly=False
     )
@@ -101,6 +107,8 @@ class ResConfigSettings(models.TransientModel):
         result = super().set_values()
         if self.secure_messaging_enabled and self.secure_key_problem:
             raise UserError(self.secure_key_problem)
+        if self.secure_pin_source == "field" and not self.secure_pin_field_id:
+            raise UserError(self.env._("Please choose the field that serves as PIN."))
         return result
 
     def action_secure_default_pin(self):

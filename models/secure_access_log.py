@@ -34,6 +34,8 @@ KINDS = [
     ("log_changed", "Log found changed"),
     ("damaged", "End of the log lost"),
     ("key_compromised", "Key compromised: links and PINs withdrawn"),
+    ("code_sent", "One-time code sent"),
+    ("code_refused", "One-time code not sent"),
 ]
 
 REFUSE = """

@@ -37,6 +37,9 @@ class SecureAttempt(models.Model):
             ("contact", "Contact"),
             ("renewal_hour", "Renewals in an hour"),
             ("renewal_day", "Renewals in a day"),
+            ("code_hour", "Codes in an hour"),
+            ("code_day", "Codes in a day"),
+            ("code_try", "Tries of a code"),
         ],
         required=True,
     )
@@ -86,20 +89,24 @@ class SecureAttempt(models.Model):
             return False, counters._reason(counters._read_counters(subject), now)
 
     @api.model
-    def _refund(self, subject):
+    def _refund(self, subject, afresh=True):
         """Take back the charge of a right PIN. A network address starts afresh; link
-        and contact keep the failures they had."""
+        and contact keep the failures they had.
+
+        :param bool afresh: False for what was no success, and no guess either
+        """
         with self._own_transaction() as counters:
             for kind, key in subject:
                 counters.env.cr.execute(
                     SQL(
                         """UPDATE secure_attempt
-                              SET window_count = CASE WHEN kind = 'address' THEN 0
+                              SET window_count = CASE WHEN kind = %s THEN 0
                                                  ELSE GREATEST(window_count - 1, 0) END,
                                   total = GREATEST(total - 1, 0),
                                   locked_until = CASE WHEN window_count <= %s THEN NULL
                                                  ELSE locked_until END
                             WHERE kind = %s AND key = %s""",
+                        "address" if afresh else "",
                         WINDOW_LIMITS.get(kind, 0),
                         kind,
                         key,
@@ -250,12 +257,12 @@ class SecureAttempt(models.Model):
 
     @api.autovacuum
     def _gc_addresses(self):
-        """Forget network addresses that have been quiet."""
+        """Forget network addresses that have been quiet, and codes of the past."""
         limit = fields.Datetime.now() - WRONG_PINS_LOCK - WRONG_PINS_WINDOW
         self.env.cr.execute(
             SQL(
                 """DELETE FROM secure_attempt
-                    WHERE kind = 'address' AND window_start < %s""",
+                    WHERE kind IN ('address', 'code_try') AND window_start < %s""",
                 limit,
             )
         )

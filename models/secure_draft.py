@@ -62,7 +62,7 @@ class SecureDraft(models.AbstractModel):
             it is None, one of those refuses the whole batch
         :raise UserError: naming all that is wrong
         """
-        self._note_pin_rules(drafts)
+        self._note_pin_rules([row for row in drafts if row["direction"] == OUTBOUND])
         self._note_sizes(drafts)
         problems = {
             place: problem
@@ -75,57 +75,6 @@ class SecureDraft(models.AbstractModel):
         if problems:
             refused.update(problems)
         return [row for place, row in enumerate(drafts) if place not in problems]
-
-    @api.model
-    def _note_pin_rules(self, drafts):
-        """Set each draft's ``pin_rule``: the nearer PIN wins. None when a PIN is
-        required and there is none."""
-        threads = self.env["secure.thread"]
-        threads = threads.union(*(draft.get("thread") or threads for draft in drafts))
-        # sudo: which PINs exist, not what they are
-        pins = (
-            self.env["secure.pin"]
-            .sudo()
-            .search(
-                [
-                    "|",
-                    "|",
-                    ("partner_id", "in", {draft["partner"].id for draft in drafts}),
-                    ("company_id", "in", {draft["company"].id for draft in drafts}),
-                    ("thread_id", "in", threads.ids),
-                ]
-            )
-        )
-        contacts = set(pins.partner_id.ids)
-        companies = set(pins.company_id.ids)
-        void = {
-            pin.partner_id or pin.company_id or pin.thread_id: pin._void_text()
-            for pin in pins.filtered("is_void")
-        }
-        for draft in drafts:
-            draft["pin_rule"] = self._pin_rule(draft, contacts, companies)
-            draft["pin_problem"] = void and void.get(self._pin_owner(draft))
-
-    @api.model
-    def _pin_owner(self, draft):
-        """Whose PIN a draft's rule names; None for a PIN that comes with it."""
-        owner = {"contact": "partner", "default": "company", "message": "thread"}
-        if draft["pin"] or draft["pin_rule"] not in owner:
-            return None
-        return draft[owner[draft["pin_rule"]]]
-
-    @api.model
-    def _pin_rule(self, draft, contacts, companies):
-        """The PIN a draft has, given the ids of those who have one."""
-        thread = draft.get("thread")
-        # sudo: the rule, not the PIN
-        if draft["pin"] or (thread and thread.sudo().pin_rule == "message"):
-            return "message"
-        if draft["partner"].id in contacts:
-            return "contact"
-        if draft["company"].id in companies:
-            return "default"
-        return None if draft["company"].secure_pin_required else "none"
 
     @api.model
     def _problem(self, draft):
@@ -169,12 +118,8 @@ class SecureDraft(models.AbstractModel):
         if not partner._secure_address(draft["channel"]):
             return partner._secure_address_problem(draft["channel"])
         if not draft["pin_rule"]:
-            return self.env._(
-                "A PIN is required, but there is none for %(contact)s. Please set one "
-                "on the contact, for this message, or as the company's default.",
-                contact=name,
-            )
-        return draft["pin_problem"] or self._own_pin_problem(draft)
+            return self._pin_problem(draft)
+        return self._own_pin_problem(draft)
 
     @api.model
     def _own_pin_problem(self, draft):

@@ -186,8 +186,11 @@ class SecureLink(models.Model):
             link.masked_address = link._masked_address()
 
     def _masked_address(self):
-        """Enough of the address to recognize it, too little to use it."""
-        address = self.sudo().address or ""
+        return self._mask(self.sudo().address or "")
+
+    @api.model
+    def _mask(self, address):
+        """Enough of an address to recognize it, too little to use it."""
         local, at, domain = address.partition("@")
         if not at:
             return f"{address[:3]}***{address[-2:]}"

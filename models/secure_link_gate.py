@@ -32,7 +32,9 @@ GATE_COLUMNS = {
         "name",
         "phone",
         "primary_color",
+        "secure_pin_field_id",
         "secure_pin_required",
+        "secure_pin_source",
         "uses_default_logo",
     ),
 }

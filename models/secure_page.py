@@ -13,7 +13,7 @@ from ..tools import token as tokens
 from .secure_draft import INBOUND, OUTBOUND
 
 MESSAGES_PER_PAGE = 40
-ACTION_MARK = "[[action]]"
+ACTION_MARKS = ("[[action]]", "[[code_action]]")
 TOKEN_MARK = "[[form_token]]"
 STATIC = "/secure_messaging/static/src/page/"
 
@@ -25,39 +25,55 @@ class SecurePage(models.AbstractModel):
     _description = "Secure Messaging Page"
 
     @api.model
-    def _gate(self, company, action, form_token, rule, error="", draft=""):
-        """The gate; without an error or a kept text it is alike for all of a company.
+    def _gate(self, company, actions, form_token, question, **state):
+        """The gate; as long as nothing was typed it is alike for all of a company.
 
-        :param str action: where its form goes
-        :param str rule: the conversation's PIN rule
+        :param actions: (where its form goes, where codes are asked for)
+        :param question: ``Question``
+        :param state: ``error`` to be told, ``draft`` to be kept, ``asked`` for a code
         """
-        if error or draft:
+        if any(state.values()):
             return self._render_gate(
-                self._company_values(company), action, form_token, rule, error, draft
+                self._company_values(company), actions, form_token, question, **state
             )
         values = tuple(self._company_values(company).items())
-        html = self._plain_gate(self.env.lang, values, rule)
-        return html.replace(ACTION_MARK, action).replace(TOKEN_MARK, form_token)
+        html = self._plain_gate(self.env.lang, values, question)
+        for mark, value in zip(ACTION_MARKS, actions, strict=True):
+            html = html.replace(mark, value)
+        return html.replace(TOKEN_MARK, form_token)
 
     @api.model
-    @ormcache("lang", "company_values", "rule", cache="templates")
-    def _plain_gate(self, lang, company_values, rule):
-        """Rendered once for each company, language and rule, with marks to replace."""
-        return self._render_gate(dict(company_values), ACTION_MARK, TOKEN_MARK, rule)
+    @ormcache("lang", "company_values", "question", cache="templates")
+    def _plain_gate(self, lang, company_values, question):
+        """Rendered once for each company, language and question, with marks to
+        replace."""
+        return self._render_gate(
+            dict(company_values), ACTION_MARKS, TOKEN_MARK, question
+        )
 
     @api.model
     def _render_gate(
-        self, company_values, action, form_token, rule, error="", draft=""
+        self,
+        company_values,
+        actions,
+        form_token,
+        question,
+        error="",
+        draft="",
+        asked=False,
     ):
+        action, code_action = actions
         return self._render(
             "page_gate",
             company_values,
             {
                 "title": self.env._("Secure message"),
                 "action": action,
+                "code_action": code_action,
                 "form_token": form_token,
-                "asks_pin": rule != "none",
-                "rule": rule,
+                "question": question,
+                "rule": question.rule,
+                "asked": asked,
                 "error": error,
                 "draft": draft,
             },

@@ -9,6 +9,9 @@ from .sealed_fields import SealedColumn
 
 _logger = logging.getLogger(__name__)
 
+OWNERS = {"default": "company_id", "contact": "partner_id", "message": "thread_id"}
+"""Whose PIN is asked for, by rule; the other rules know no PIN of this table."""
+
 
 class SecurePin(models.Model):
     """The PINs, and the one place where one is set or checked.
@@ -176,9 +179,10 @@ class SecurePin(models.Model):
         """What is asked at a conversation's gate.
 
         :return: (rule, ``secure.pin``): the conversation's rule, or ``contact`` where
-            that is stricter and the contact has a PIN by now, or ``default`` where the
-            company requires one by now; the PIN is empty when none is asked, or when
-            the one that is asked was removed: then nothing opens
+            that is stricter and the contact has a PIN by now, or the company's source
+            where it asks for something by now; the PIN is empty when none is asked,
+            when it is no row of this table, and when the one that is asked was removed:
+            then nothing opens
         """
         thread = thread.sudo()
         pins = self.sudo().search(
@@ -191,18 +195,12 @@ class SecurePin(models.Model):
             ]
         )
         rule = thread.pin_rule
-        if rule in ("none", "default") and pins.partner_id:
+        if rule not in ("contact", "message") and pins.partner_id:
             rule = "contact"
-        if rule == "none" and thread.company_id.secure_pin_required:
-            rule = "default"
         if rule == "none":
-            return rule, self.sudo().browse()
-        owner = {
-            "default": "company_id",
-            "contact": "partner_id",
-            "message": "thread_id",
-        }
-        return rule, pins.filtered(owner[rule])
+            rule = thread.company_id._secure_least_rule()
+        owner = OWNERS.get(rule)
+        return rule, pins.filtered(owner) if owner else pins.browse()
 
     @api.model
     def _try(self, link, pin, remote_addr):
@@ -214,8 +212,9 @@ class SecurePin(models.Model):
         :param link: one genuine, live ``secure.link``
         :param str pin: as typed
         :param str remote_addr: the visitor's network address
-        :return: (outcome, lock): ``right``, ``wrong`` or ``locked``; the lock is
-            (kind, until) when there is one, made by this very try if it was wrong
+        :return: (outcome, lock): ``right``, ``wrong``, ``locked``, or ``stale`` for the
+            right code that is valid no more; the lock is (kind, until) when there is
+            one, made by this very try if it was wrong
         """
         attempts = self.env["secure.attempt"]
         subject = attempts._subject(link, remote_addr)
@@ -224,15 +223,28 @@ class SecurePin(models.Model):
             found, made = attempts._charge(subject)
         if found:
             return "locked", found
-        right = self._matches(link.thread_id, pin)
-        if right:
-            attempts._refund(subject)
-        self._note_try(link, right, made, remote_addr)
-        return ("right", None) if right else ("wrong", made or None)
+        outcome = self._compare(link, pin)
+        if outcome != "wrong":
+            attempts._refund(subject, afresh=outcome == "right")
+        self._note_try(link, outcome == "right", made, remote_addr)
+        return outcome, made if made and outcome == "wrong" else None
 
     @api.model
-    def _matches(self, thread, pin):
-        _rule, expected = self._for(thread)
+    def _compare(self, link, pin):
+        """``right``, ``wrong`` or ``stale``, by whatever is asked at a link."""
+        thread = link.thread_id
+        rule, expected = self._for(thread)
+        if rule == "code":
+            return self.env["secure.code"]._compare(link, pin)
+        if rule == "field":
+            right = self._value_matches(thread, pin)
+        else:
+            right = self._matches(expected, pin)
+        return "right" if right else "wrong"
+
+    @api.model
+    def _matches(self, expected, pin):
+        """Whether this is the PIN of a row, which may be empty."""
         if not expected or expected.is_void:
             return False
         place = (self._name, expected.secure_uid, "hash_sealed")

@@ -20,11 +20,14 @@ class SecurePinVoid(models.Model):
             nothing = self._sealed_hash(pin.secure_uid, VOID_HASH)
             pin.write({**nothing, "generation": pin.generation + 1, "is_void": True})
 
+    def _owner(self):
+        return self.partner_id or self.company_id or self.thread_id
+
     def _void_text(self):
         """Why nothing can be sent with this PIN; empty for one that may be used."""
         if not self.is_void:
             return ""
-        owner = self.partner_id or self.company_id or self.thread_id
+        owner = self._owner()
         return {
             "res.partner": self.env._(
                 "The PIN of %(name)s has to be set anew, since a key was compromised. "

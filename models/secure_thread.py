@@ -8,6 +8,8 @@ from .sealed_fields import SealedColumn
 PIN_RULES = [
     ("none", "No PIN"),
     ("default", "Company default PIN"),
+    ("field", "Field of the contact"),
+    ("code", "One-time code"),
     ("contact", "Contact's PIN"),
     ("message", "PIN of this conversation"),
 ]
@@ -173,9 +175,10 @@ class SecureThread(models.Model):
         return self.env["secure.pin"]._for(self)[0]
 
     def _pin_state(self):
-        """Rule and generation, as text: when it changes, open doors close."""
-        rule, pin = self.env["secure.pin"]._for(self)
-        return f"{rule}:{pin.id or 0}:{pin.generation or 0}"
+        """What is asked now, as text: when it changes, open doors close."""
+        pins = self.env["secure.pin"]
+        rule, pin = pins._for(self)
+        return f"{rule}:{pin.id or 0}:{pin.generation or 0}{pins._mark(self, rule)}"
 
     def _tighten(self, rule):
         """Raise the PIN rule of threads to ``rule``, never lower it."""

@@ -4,16 +4,21 @@ from ..tools import notification as texts
 from .secure_keyring import KeysUnavailable
 
 
-class _LinkedSmsApi:
-    """Odoo's SMS API, with each message's own link put in as it leaves.
+class LinkedSmsApi:
+    """Odoo's SMS API, with each message's own link or code put in as it leaves.
 
     Odoo groups SMS by their text; the queued texts of many contacts are the same, and
     only become different here.
     """
 
-    def __init__(self, api, urls):
+    def __init__(self, api, own_texts, mark=texts.LINK_MARK):
+        """
+        :param dict own_texts: by uuid of the SMS
+        :param str mark: what they are put in place of
+        """
         self._api = api
-        self._urls = urls
+        self._own_texts = own_texts
+        self._mark = mark
 
     def __getattr__(self, name):
         return getattr(self._api, name)
@@ -22,7 +27,7 @@ class _LinkedSmsApi:
         linked = [
             {
                 "content": message["content"].replace(
-                    texts.LINK_MARK, self._urls.get(number["uuid"], "")
+                    self._mark, self._own_texts.get(number["uuid"], "")
                 ),
                 "numbers": [number],
             }
@@ -73,7 +78,7 @@ class SmsSms(models.Model):
         if good:
             good.secure_link_id._prepare_leaving()
             by_uuid = {sms.uuid: urls[sms.secure_link_id.id] for sms in good}
-            api = _LinkedSmsApi(sms_api, by_uuid)
+            api = LinkedSmsApi(sms_api, by_uuid)
             super(SmsSms, good.sudo(self.env.su))._send_with_api(api, **kwargs)
         left = good.filtered(lambda sms: sms.state in ("process", "pending", "sent"))
         left.secure_link_id._mark_left()

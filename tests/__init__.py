@@ -21,6 +21,7 @@ from . import (
     test_people,
     test_removed_key,
     test_rotation,
+    test_pin_sources,
     test_screens,
     test_send,
     test_sending,

@@ -7,7 +7,9 @@ from . import (
     log_filter,
     network,
     notification,
+    one_time_code,
     own_code,
     pin_policy,
+    pin_value,
     token,
 )

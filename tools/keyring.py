@@ -51,6 +51,7 @@ class Purpose(enum.Enum):
     FORMS = b"forms"
     PSEUDONYMS = b"pseudonyms"
     PINS = b"pins"
+    CODES = b"codes"
     LOG = b"log"
 
 

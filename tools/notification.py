@@ -19,6 +19,8 @@ PLACEHOLDERS = (
 
 LINK_MARK = "[[secure_link]]"
 """Stands for the link in Odoo's queues, until the mail or SMS leaves."""
+CODE_MARK = "[[secure_code]]"
+"""Stands for a one-time code, likewise."""
 TEXT_MARK = "[[secure_text]]"
 """Stands for the text in the mail's layout."""
 
@@ -100,6 +102,17 @@ def sms_parts(text):
         length = len(text.encode("utf-16-be")) // 2
         alone, each = SMS_PART["ucs2"]
     return 1 if length <= alone else -(-length // each)
+
+
+def name_for_one_sms(text, name):
+    """As much of a name as fits into one SMS with the text around it.
+
+    :param text: function from name to text
+    """
+    clean = _one_line(name)
+    lengths = range(len(clean), 0, -1)
+    fitting = (size for size in lengths if sms_parts(text(clean[:size])) == 1)
+    return clean[: next(fitting, 1)].rstrip()
 
 
 def _one_line(value):

@@ -1,8 +1,9 @@
 """What a PIN may be, how it is hashed, and how often it may be wrong.
 
 Sources of the figures: NIST SP 800-63B 5.1.1 (at least six digits when a machine
-chooses), OWASP Password Storage (PBKDF2-HMAC-SHA512 with 220,000 rounds), and the
-arithmetic in docs/ on how far a four digit PIN can be guessed.
+chooses) and 5.1.3 (codes: at least 20 bits, at most ten minutes, once), OWASP Password
+Storage (PBKDF2-HMAC-SHA512 with 220,000 rounds), and the arithmetic in docs/ on how far
+a four digit PIN can be guessed.
 """
 
 import re
@@ -30,6 +31,22 @@ WRONG_PINS_PER_CONTACT = 50
 RENEWALS_PER_HOUR = 3
 RENEWALS_PER_DAY = 10
 
+VALUE_MIN_LENGTH = PIN_MIN_LENGTH
+VALUE_MAX_LENGTH = 32
+"""Of a contact's field that serves as PIN, as it is compared: typed with separators it
+still fits into what is looked at."""
+
+CODE_DIGITS = 6
+"""19.9 bits: NIST asks for 20, or for a throttle, which there is."""
+CODE_LIFE = timedelta(minutes=10)
+CODE_TRIES = 5
+CODE_PAUSE = timedelta(seconds=30)
+"""Who asks again sooner, by a double click, keeps the code that is on its way."""
+CODES_PER_HOUR = 3
+CODES_PER_DAY = 10
+ADDRESS_SETTLES = timedelta(days=7)
+"""How long a changed address gets no codes unless somebody of the staff confirms it."""
+
 _hasher = pbkdf2_sha512.using(rounds=PIN_HASH_ROUNDS)
 
 
@@ -48,8 +65,7 @@ def normalize(pin):
     People read a PIN from a phone or a letter and type it with spaces or hyphens.
     """
     text = unicodedata.normalize("NFKC", (pin or "")[:PIN_INPUT_MAX_LENGTH])
-    text = re.sub(r"[\s\-.\u200e\u200f]+", "", text)
-    return "".join(_ascii_digit(char) for char in text)
+    return with_ascii_digits(re.sub(r"[\s\-.\u200e\u200f]+", "", text))
 
 
 def check(pin, known_numbers=()):
@@ -64,7 +80,7 @@ def check(pin, known_numbers=()):
         raise PinRefused("digits")
     if not PIN_MIN_LENGTH <= len(pin) <= PIN_MAX_LENGTH:
         raise PinRefused("length")
-    if _is_obvious(pin) or any(_tail_of(pin, number) for number in known_numbers):
+    if is_obvious(pin) or any(tail_of(pin, number) for number in known_numbers):
         raise PinRefused("obvious")
 
 
@@ -93,19 +109,25 @@ def needs_rehash(pin_hash):
     return _hasher.needs_update(pin_hash)
 
 
-def _ascii_digit(char):
-    digit = unicodedata.digit(char, None)
-    return char if digit is None else str(digit)
+def with_ascii_digits(text):
+    """The same text with the digits of all scripts written as 0 to 9."""
+    digits = ((char, unicodedata.digit(char, None)) for char in text)
+    return "".join(char if digit is None else str(digit) for char, digit in digits)
 
 
-def _is_obvious(pin):
-    """All alike, counting up or down, or one group of digits over and over."""
-    steps = {(int(b) - int(a)) % 10 for a, b in zip(pin, pin[1:], strict=False)}
-    if len(steps) == 1 and steps <= {0, 1, 9}:
+def is_obvious(pin):
+    """All alike, counting up or down, or one group of characters over and over."""
+    digits = pin.isascii() and pin.isdigit()
+    places = [int(char) if digits else ord(char) for char in pin]
+    steps = {b - a for a, b in zip(places, places[1:], strict=False)}
+    if digits:
+        steps = {step % 10 for step in steps}
+    if len(steps) == 1 and steps <= {0, 1, -1, 9}:
         return True
     groups = [pin[:size] for size in range(1, len(pin) // 2 + 1)]
     return any(group * (len(pin) // len(group)) == pin for group in groups)
 
 
-def _tail_of(pin, number):
+def tail_of(pin, number):
+    """Whether a PIN is how a phone number ends."""
     return re.sub(r"\D", "", number or "").endswith(pin)

@@ -6,6 +6,9 @@ const find = (selector) => document.querySelector(selector);
 /** The PIN can be shown. */
 function letPinBeShown(pin) {
     const show = find("#show");
+    if (!show) {
+        return;
+    }
     const conceal = () => {
         pin.type = show.checked ? "text" : "password";
     };
