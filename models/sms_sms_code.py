@@ -35,7 +35,7 @@ class SmsSms(models.Model):
     def _send_codes(self, sms_api, **kwargs):
         digits = {sms: sms.sudo()._leaving_code() for sms in self}
         good = self.filtered(digits.get)
-        (self - good).sudo().action_set_error("sms_expired")
+        (self - good).sudo().action_set_canceled()
         if good:
             own_texts = {sms.uuid: digits[sms] for sms in good}
             api = LinkedSmsApi(sms_api, own_texts, texts.CODE_MARK)

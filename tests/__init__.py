@@ -5,6 +5,7 @@ from . import (
     test_closed_roads,
     test_consent,
     test_consent_roads,
+    test_code,
     test_conversation_life,
     test_files,
     test_forgetting,
