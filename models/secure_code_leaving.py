@@ -1,6 +1,6 @@
 """One-time codes while they leave, by Odoo's own mail and SMS queues."""
 
-from odoo import api, fields, models
+from odoo import api, models
 
 from ..tools import notification as texts
 from ..tools.pin_policy import CODE_DIGITS, CODE_LIFE
@@ -33,7 +33,8 @@ class SecureCodeLeaving(models.Model):
         )
 
     def _queue_mail(self, address):
-        company = self.link_id.thread_id.company_id
+        thread = self.link_id.thread_id
+        company = thread.company_id
         env = self._spoken().env
         body = env["ir.qweb"]._render(
             "secure_messaging.code_email",
@@ -41,7 +42,7 @@ class SecureCodeLeaving(models.Model):
                 "company": company,
                 "code_mark": texts.CODE_MARK,
                 "minutes": self._minutes(),
-                "lang": env.lang or "en_US",
+                "lang": env.lang,
             },
             minimal_qcontext=True,
         )
@@ -53,7 +54,8 @@ class SecureCodeLeaving(models.Model):
                 {
                     "subject": " ".join(subject.split()),
                     "body_html": body,
-                    "email_from": company.email_formatted,
+                    "email_from": company.email_formatted
+                    or thread._answering_user().email_formatted,
                     "reply_to": False,
                     "email_to": address,
                     "headers": repr({"Auto-Submitted": "auto-generated"}),
@@ -69,7 +71,7 @@ class SecureCodeLeaving(models.Model):
         """In the contact's language."""
         thread = self.link_id.thread_id
         lang = thread.partner_id.lang or thread.company_id.partner_id.lang
-        return self.with_context(lang=lang)
+        return self.with_context(lang=self.env["secure.page"]._lang_code(lang))
 
     def _sms_text(self):
         """One SMS, whatever the company is called."""

@@ -1,4 +1,4 @@
-"""What a message will ask its contact for, and why it may not be sent for want of it."""
+"""What a message will ask its contact for, and why it cannot be sent without."""
 
 from odoo import api, models
 
@@ -87,7 +87,9 @@ class SecureDraftPin(models.AbstractModel):
     def _read_for_flaws(self, drafts):
         """Read for all what :meth:`_pin_flaw` looks at, in a few queries."""
         partners = self.env["res.partner"].sudo()
-        for company in {row["company"] for row in drafts if row["pin_wanted"] == "field"}:
+        for company in {
+            row["company"] for row in drafts if row["pin_wanted"] == "field"
+        }:
             asked = partners.union(
                 *(
                     row["partner"]
@@ -107,7 +109,7 @@ class SecureDraftPin(models.AbstractModel):
 
     @api.model
     def _pin_flaw(self, draft, have):
-        """What keeps a draft from asking for what it should; empty when nothing does."""
+        """What keeps a draft from asking for what it should; else empty."""
         wanted, partner = draft["pin_wanted"], draft["partner"]
         if draft["pin_void"]:
             return "void"

@@ -52,16 +52,7 @@ class SecurePage(models.AbstractModel):
         )
 
     @api.model
-    def _render_gate(
-        self,
-        company_values,
-        actions,
-        form_token,
-        question,
-        error="",
-        draft="",
-        asked=False,
-    ):
+    def _render_gate(self, company_values, actions, form_token, question, **state):
         action, code_action = actions
         return self._render(
             "page_gate",
@@ -73,9 +64,7 @@ class SecurePage(models.AbstractModel):
                 "form_token": form_token,
                 "question": question,
                 "rule": question.rule,
-                "asked": asked,
-                "error": error,
-                "draft": draft,
+                **{"error": "", "draft": "", "asked": False, **state},
             },
         )
 

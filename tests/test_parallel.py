@@ -1,17 +1,23 @@
 """What only shows with several connections that really commit."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Barrier
 from unittest.mock import patch
+
+import psycopg2
 
 from odoo import api
 from odoo.sql_db import db_connect
 from odoo.tests import tagged
 
-from ..tools.pin_policy import WRONG_PINS_PER_ADDRESS
+from ..tools.pin_policy import WRONG_PINS_PER_ADDRESS, WRONG_PINS_PER_LINK
 from .common import SecureCase
 
 TRIES = 20
+MANY_TRIES = 200
+AT_ONCE = 25
+"""Each holds two of PostgreSQL's connections."""
 
 
 @tagged("post_install", "-at_install")
@@ -32,7 +38,7 @@ class TestParallel(SecureCase):
 
     def _forget(self, connection):
         with connection.cursor() as cr:
-            cr.execute("DELETE FROM secure_attempt WHERE key = 'parallel-test'")
+            cr.execute("DELETE FROM secure_attempt WHERE key LIKE 'parallel-test%'")
 
     def charge(self, start):
         with self.connection.cursor() as cr:
@@ -61,3 +67,70 @@ class TestParallel(SecureCase):
             attempts._charge(self.subject)
             raise ZeroDivisionError
         self.assertEqual(self.counters()["link"]["total"], 1)
+
+    def try_all(self, addresses):
+        """Wrong PINs from many places, as fast as they go, each with a connection of
+        its own: all of what a gate does but the comparison, which is counted.
+
+        :param list addresses: one for each try
+        :return: (outcomes, number of comparisons)
+        """
+        compared = []
+
+        def attempt(address):
+            with self.connection.cursor() as cr:
+                env = api.Environment(cr, api.SUPERUSER_ID, {})
+                return env["secure.pin"]._try(env["secure.link"], "0000", address)[0]
+
+        def subject(_self, _link, address):
+            return [("address", f"parallel-test{address}"), self.subject[1]]
+
+        def compare(_self, _link, pin):
+            compared.append(pin)
+            return "wrong"
+
+        model = type(self.env["secure.pin"])
+        with (
+            patch.object(type(self.env["secure.attempt"]), "_subject", subject),
+            patch.object(model, "_compare", compare),
+            patch.object(model, "_note_try", lambda *args: None),
+            ThreadPoolExecutor(AT_ONCE) as pool,
+        ):
+            return list(pool.map(attempt, addresses)), len(compared)
+
+    def test_statement_16_200_parallel_tries_from_one_address(self):
+        self.subject[0] = ("address", "parallel-test1")
+        outcomes, compared = self.try_all(["1"] * MANY_TRIES)
+        self.assertEqual(compared, WRONG_PINS_PER_ADDRESS)
+        self.assertEqual(outcomes.count("locked"), MANY_TRIES - compared)
+        rows = self.counters()
+        self.assertEqual(
+            [rows[kind]["total"] for kind in ("address", "link")], [compared] * 2
+        )
+
+    def test_statement_16_200_parallel_tries_from_200_addresses(self):
+        outcomes, compared = self.try_all([str(n) for n in range(MANY_TRIES)])
+        self.assertEqual(compared, WRONG_PINS_PER_LINK)
+        self.assertEqual(outcomes.count("locked"), MANY_TRIES - compared)
+        self.assertEqual(self.counters()["link"]["window_count"], compared)
+
+    def test_statement_18_counts_outlive_the_process(self):
+        """All there is of them stands in PostgreSQL: another client reads it, and
+        workers that know nothing yet go by it."""
+        for _number in range(WRONG_PINS_PER_ADDRESS):
+            with self.connection.cursor() as cr:
+                env = api.Environment(cr, api.SUPERUSER_ID, {})
+                env["secure.attempt"]._charge(self.subject)
+        with self.connection.cursor() as cr:
+            dsn = cr._cnx.dsn
+        with closing(psycopg2.connect(dsn)) as other, other.cursor() as plain:
+            plain.execute(
+                "SELECT window_count FROM secure_attempt WHERE kind = %s AND key = %s",
+                self.subject[0],
+            )
+            self.assertEqual(plain.fetchone(), (WRONG_PINS_PER_ADDRESS,))
+        self.registry.clear_all_caches()
+        with self.connection.cursor() as cr:
+            env = api.Environment(cr, api.SUPERUSER_ID, {})
+            found, _made = env["secure.attempt"]._charge(self.subject)
+        self.assertEqual(found[0], "address")

@@ -1,5 +1,6 @@
 """What contacts are asked for who have no PIN of their own: settings, field, order."""
 
+import re
 from datetime import date, timedelta
 
 from freezegun import freeze_time
@@ -306,7 +307,11 @@ class TestField(SourceCase):
         self.use("field", "ref")
         partners = self.env["res.partner"].create(
             [
-                {"name": f"No. {n}", "email": f"n{n}@client.example", "ref": f"ab{n}xy9"}
+                {
+                    "name": f"No. {n}",
+                    "email": f"n{n}@client.example",
+                    "ref": f"ab{n}xy9",
+                }
                 for n in range(60)
             ]
         )
@@ -421,3 +426,57 @@ class TestValue(SecureCase):
             self.assertTrue(pin_policy.is_obvious(text), text)
         for text in ("ab1c", "1385", "1981"):
             self.assertFalse(pin_policy.is_obvious(text), text)
+
+
+@tagged("post_install", "-at_install")
+class TestGateInput(SecureCase):
+    """How a PIN is typed."""
+
+    ZEROS = "004271"
+
+    def gate(self):
+        self.send(pin=self.ZEROS)
+        self.visitor.get(f"/sm/{self.token}")
+        shown = re.findall(r"<input(?![^>]*hidden)[^>]*>", self.visitor.text)
+        return [tag for tag in shown if 'id="show"' not in tag]
+
+    def test_statement_24_one_labelled_field(self):
+        [field] = self.gate()
+        for part in ('id="pin"', 'inputmode="numeric"', 'autocomplete="off"'):
+            self.assertIn(part, field)
+        self.assertIn('<label for="pin">', self.visitor.text)
+        self.assertIn('id="show"', self.visitor.text)
+
+    def test_statement_24_password_managers_may_keep_a_contacts_pin(self):
+        self.set_pin(self.contact)
+        self.send()
+        self.visitor.get(f"/sm/{self.token}")
+        self.assertIn('autocomplete="current-password"', self.visitor.text)
+
+    def test_statement_24_leading_zeros_count(self):
+        for typed in ("4271", "04271", "0004271", "0o4271", "004271x"):
+            self.gate()
+            self.visitor.submit(pin=typed)
+            self.assertNotIn(CANARY, self.visitor.text, typed)
+            self.env["secure.attempt"]._forgive(self.contact)
+            self.env.cr.execute("DELETE FROM secure_attempt")
+        self.visitor.submit(pin=self.ZEROS)
+        self.assertIn(CANARY, self.visitor.text)
+
+    def test_statement_24_digits_of_any_script_and_as_read_aloud(self):
+        for typed in (
+            "٠٠٤٢٧١",
+            "००४२७१",
+            "００４２７１",
+            "00 42 71",
+            "004-271",
+            "004.271",
+        ):
+            self.gate()
+            self.visitor.submit(pin=typed)
+            self.assertIn(CANARY, self.visitor.text, typed)
+
+    def test_endless_input_is_cut_and_wrong(self):
+        self.gate()
+        self.visitor.submit(pin=" " * 100_000 + self.ZEROS)
+        self.assertEqual(self.visitor.status, 403)

@@ -1,12 +1,18 @@
+import logging
+import time
 from datetime import datetime, timedelta
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from freezegun import freeze_time
+from passlib.hash import pbkdf2_sha512
 
 from odoo.tests import tagged
+from odoo.tools import config
 
+from ..models import secure_attempt, secure_pin
 from ..tools import pin_policy
-from .common import PIN, WRONG_PIN, SecureCase
+from .common import CANARY, PIN, WRONG_PIN, SecureCase
 
 NOON = datetime(2026, 3, 2, 12)
 
@@ -165,6 +171,122 @@ class TestThrottle(SecureCase):
                 headers={"X-Forwarded-For": f"203.0.113.{n}"},
             )
         self.assertEqual(self.visitor.status, 429)
+
+    def forwarded(self, address, pin):
+        """Type a PIN as a proxy passes it on.
+
+        :return: the answer's status
+        """
+        self.visitor.get(f"/sm/{self.token}")
+        action, hidden = self.visitor.forms()[0]
+        host = urlsplit(self.base_url()).netloc
+        headers = {"X-Forwarded-For": address, "X-Forwarded-Host": host}
+        self.visitor.post(
+            action, data={**hidden, "pin": pin}, headers=headers, allow_redirects=False
+        )
+        return self.visitor.status
+
+    def test_statement_19_two_clients_behind_a_proxy(self):
+        """By Odoo's own ProxyFix, which reads the proxy's last word only."""
+        with patch.dict(config.options, proxy_mode=True):
+            for n in range(6):
+                status = self.forwarded(f"198.51.100.{n}, 203.0.113.7", WRONG_PIN)
+            self.assertEqual(status, 429)
+            self.assertEqual(self.forwarded("203.0.113.7", PIN), 429)
+            self.assertEqual(self.forwarded("203.0.113.8", PIN), 303)
+        attempts = self.env["secure.attempt"]
+        rows = attempts._read_counters(attempts._subject(self.link, "203.0.113.7"))
+        self.assertEqual(rows["address"]["window_count"], 5)
+
+    def test_statement_19_neither_is_believed_without_proxy_mode(self):
+        for n in range(6):
+            status = self.forwarded(f"203.0.113.{n}", WRONG_PIN)
+        self.assertEqual(status, 429)
+
+    def test_statement_16_right_pins_in_flight_are_no_failures(self):
+        """Charged, and not yet given back: together with wrong ones they reach the
+        limit, and are no part of it afterwards."""
+        self.tries(3)
+        attempts = self.env["secure.attempt"]
+        with freeze_time(NOON):
+            subject = attempts._subject(self.link, "192.0.2.1")
+            for _right in range(2):
+                self.assertFalse(attempts._charge(subject)[0])
+            self.assertEqual(attempts._lock_reason(subject)[0], "address")
+            for _right in range(2):
+                attempts._refund(subject)
+            self.assertFalse(attempts._lock_reason(subject))
+        rows = attempts._read_counters(subject)
+        self.assertEqual(rows["address"]["window_count"], 0)
+        for kind in ("link", "contact"):
+            self.assertEqual(rows[kind]["total"], 3)
+        self.assertEqual(self.outcomes(6), ["wrong"] * 5 + ["locked"])
+
+    def test_statement_17_the_client_is_not_shut_out_for_good(self):
+        """Somebody with the link ends it; what they go on to try counts for nothing,
+        and the client gets in by the link that staff send."""
+        moment = NOON
+        for n in range(25):
+            moment += timedelta(minutes=11)
+            self.tries(1, address=f"192.0.2.{n}", moment=moment)
+        attempts = self.env["secure.attempt"]
+        contact = [("contact", str(self.contact.id))]
+        for _again in range(5):
+            self.visitor.get(f"/sm/{self.token}")
+            self.assertEqual(self.visitor.status, 429)
+            self.tries(3, address="198.51.100.1", moment=moment)
+        self.assertEqual(attempts._read_counters(contact)["contact"]["total"], 25)
+        with freeze_time(moment), self.gateways():
+            self.sent.thread.with_user(self.sender).action_resend()
+            self.leave()
+            token = self.left_token()
+            self.visitor.open_gate(token, pin=PIN)
+        self.assertIn(CANARY, self.visitor.text)
+
+    def test_statement_17_responsible_is_told_of_the_cap(self):
+        with patch.dict(secure_attempt.TOTAL_LIMITS, contact=3):
+            self.tries(3)
+            self.assertEqual(self.outcomes(1, PIN, "198.51.100.1"), ["locked"])
+        self.assertIn("locked until you unlock", self.sent.thread.activity_ids.summary)
+        self.assertEqual(self.sent.thread.activity_ids.user_id, self.sender)
+
+    def test_statement_20_renewal_refills_nothing(self):
+        self.tries(3)
+        later = NOON + timedelta(hours=8761)
+        attempts = self.env["secure.attempt"]
+        with freeze_time(later), self.gateways():
+            self.link._ask_renewal("192.0.2.1")
+        rows = attempts._read_counters(attempts._subject(self.link, "192.0.2.1"))
+        for kind in ("link", "contact"):
+            self.assertEqual(rows[kind]["total"], 3)
+
+    def test_statement_15_locked_costs_a_tenth_of_a_wrong_pin(self):
+        """In the processor's time, with the rounds that are really computed."""
+        real = pbkdf2_sha512.using(rounds=pin_policy.PIN_HASH_ROUNDS)
+        with patch.object(pin_policy, "_hasher", real):
+            with freeze_time(NOON):
+                self.link = self.send(pin=PIN).link.sudo()
+            wrong = self.cost(1)
+            self.tries(4)
+            locked = self.cost(20) / 20
+        self.assertLess(locked, 0.1)
+        self.assertLess(locked * 10, wrong)
+
+    def cost(self, count):
+        """Seconds of the processor's time for some tries."""
+        before = time.process_time()
+        self.tries(count)
+        return time.process_time() - before
+
+    def test_statement_55_said_in_the_log_without_the_pin(self):
+        with self.assertLogs(secure_pin._logger, logging.INFO) as logs:
+            self.tries(5)
+            self.tries(1, PIN, "192.0.2.2")
+        text = "\n".join(logs.output)
+        for part in ("FAIL", "SUCCESS", "LOCKED"):
+            self.assertIn(f"PIN check: {part} for {self.sent.thread.name}", text)
+        for secret in (PIN, WRONG_PIN, self.token):
+            self.assertNotIn(secret, text)
 
     def test_failures_do_not_end_an_open_grant(self):
         self.visitor.open_gate(self.token, pin=PIN)
