@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export ARGS ATTACKERS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
 
-.PHONY: help run smoke test suites compare interop mutants pictures bench guess kill restore shell psql hold setup lint clean distclean
+.PHONY: help run smoke test suites compare interop mutants pictures bench guess kill lockout restore shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make guess      how far guessing PINs gets 10,000 attackers (ATTACKERS=100: a look)"
 	@echo "make kill       a send to 2,000 while a worker and PostgreSQL are killed"
 	@echo "make restore    a backup put back elsewhere, with its key and without"
+	@echo "make lockout    200 wrong PINs at once, at a server with two workers"
 	@echo "make lint       style and static checks"
 	@echo "make shell      Odoo's shell on the demo database (DB=... for another)"
 	@echo "make psql       psql, likewise"
@@ -31,7 +32,7 @@ help:
 	@echo
 	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
 
-run smoke test suites compare interop mutants pictures bench guess kill restore shell psql hold setup clean distclean:
+run smoke test suites compare interop mutants pictures bench guess kill lockout restore shell psql hold setup clean distclean:
 	@$(PYTHON) dev/cli.py $@
 
 lint:

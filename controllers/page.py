@@ -156,8 +156,7 @@ class SecurePage(PageAnswers, http.Controller):
             return self._closed_door(grant)
         link = grant.link_id
         closed = self._closed_gate(link) or self._refused_form(grant, form)
-        action = self._door_path(grant) + "/open"
-        return closed or self._ask_code(link, action, form, grant)
+        return closed or self._ask_code(link, self._door_path(grant), form, grant)
 
     @page_route(DOOR + "/stay", "POST")
     def stay(self, handle, **form):
@@ -208,7 +207,8 @@ class SecurePage(PageAnswers, http.Controller):
         rule = link.thread_id._effective_rule()
         if rule != "none":
             pins = self._env()["secure.pin"]
-            result, lock = pins._try(link, _text(form, "pin"), remote_addr)
+            pin = _text(form, "pin")
+            result, lock = pins._try(link, pin, remote_addr, self._tried())
             if lock:
                 return self._locked(link, lock)
             if result != "right":
@@ -225,18 +225,18 @@ class SecurePage(PageAnswers, http.Controller):
         return response
 
     def _ask_code(self, link, action, form, grant=None):
-        """A code for a live link, or the gate as it is by now."""
-        rule = link.thread_id._effective_rule()
-        if rule == "code":
+        """A code for a live link. Answers with a redirect: a phone whose reader has
+        looked at the SMS meanwhile often loads the page anew."""
+        if link.thread_id._effective_rule() == "code":
             remote_addr = self._remote_addr()
             link._note_opened(remote_addr)
             lock = self._env()["secure.code"]._ask(link, remote_addr)
             if lock:
                 return self._locked(link, lock)
         draft = _text(form, "draft")
-        return self._gate_page(
-            link, action, draft=draft, grant=grant, asked=rule == "code"
-        )
+        if grant and draft:
+            grant._keep_draft(draft)
+        return self._see_other(f"{action}?code=asked")
 
     def _not_right(self, link, rule, result):
         """What is said of what was typed."""

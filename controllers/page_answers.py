@@ -53,6 +53,11 @@ class PageAnswers:
     def _remote_addr(self):
         return request.httprequest.remote_addr
 
+    def _tried(self):
+        """What a request remembers of its PIN when Odoo runs it again."""
+        environ = request.httprequest.environ
+        return environ.setdefault("secure_messaging.tried", {})
+
     def _gate_path(self, token):
         return f"/sm/{token}"
 
@@ -132,13 +137,17 @@ class PageAnswers:
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)
 
-    def _gate_page(self, link, action, status=200, grant=None, **state):
+    def _gate_page(self, link, action, status=200, grant=None, error="", draft=""):
+        question = link.env["secure.pin"]._question(link)
         html = self._pages()._gate(
             link.thread_id.company_id,
             actions=(action, self._code_path(action, grant)),
             form_token=(grant or link)._form_token(),
-            question=link.env["secure.pin"]._question(link),
-            **state,
+            question=question,
+            error=error,
+            draft=draft,
+            kept=bool(draft or (grant and grant.draft_sealed)),
+            asked=question.rule == "code" and bool(request.params.get("code")),
         )
         return self._respond(html, status)
 

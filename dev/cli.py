@@ -110,6 +110,11 @@ def restore(_options):
     return _play("restore")
 
 
+def lockout(_options):
+    """200 wrong PINs at once, at a server with two workers; the exit code tells"""
+    return _play("lockout")
+
+
 def _play(name):
     """Run dev/<name>.py against freshly started servers."""
     with prepared() as ground, servers.opened(ground, name) as running:
@@ -193,6 +198,7 @@ COMMANDS = {
         guess,
         kill,
         restore,
+        lockout,
         shell,
         psql,
         hold,

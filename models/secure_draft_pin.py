@@ -15,6 +15,8 @@ class SecureDraftPin(models.AbstractModel):
         for no less than before. None when that is not there to be asked for; why is in
         ``pin_flaw``.
         """
+        if not drafts:
+            return
         threads = self._known_threads(drafts)
         # sudo: which PINs exist, not what they are
         pins = (

@@ -201,6 +201,8 @@ class SecureLink(models.Model):
         if self.opened_at:
             return
         self.opened_at = fields.Datetime.now()
+        # Of two at once, the second is run again from here, with no PIN tried yet
+        self.flush_recordset(["opened_at"])
         self.env["secure.access.log"]._log("opened", self, remote_addr=remote_addr)
 
     def _close_oldest_doors(self):

@@ -30,7 +30,8 @@ class SecurePage(models.AbstractModel):
 
         :param actions: (where its form goes, where codes are asked for)
         :param question: ``Question``
-        :param state: ``error`` to be told, ``draft`` to be kept, ``asked`` for a code
+        :param state: ``error`` to be told, ``draft`` to be carried along, whether a
+            text is ``kept`` and a code was ``asked`` for
         """
         if any(state.values()):
             return self._render_gate(
@@ -64,7 +65,7 @@ class SecurePage(models.AbstractModel):
                 "form_token": form_token,
                 "question": question,
                 "rule": question.rule,
-                **{"error": "", "draft": "", "asked": False, **state},
+                **{"error": "", "draft": "", "kept": False, "asked": False, **state},
             },
         )
 

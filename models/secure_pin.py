@@ -203,7 +203,7 @@ class SecurePin(models.Model):
         return rule, pins.filtered(owner) if owner else pins.browse()
 
     @api.model
-    def _try(self, link, pin, remote_addr):
+    def _try(self, link, pin, remote_addr, tried=None):
         """Check a PIN typed for a link, within the limits.
 
         The try is counted and committed before the costly comparison, and given back
@@ -212,22 +212,30 @@ class SecurePin(models.Model):
         :param link: one genuine, live ``secure.link``
         :param str pin: as typed
         :param str remote_addr: the visitor's network address
+        :param dict tried: empty at first, and kept while Odoo runs a request again that
+            has met another one: what was wrong is not counted twice
         :return: (outcome, lock): ``right``, ``wrong``, ``locked``, or ``stale`` for the
             right code that is valid no more; the lock is (kind, until) when there is
             one, made by this very try if it was wrong
         """
         attempts = self.env["secure.attempt"]
         subject = attempts._subject(link, remote_addr)
-        found, made = attempts._lock_reason(subject), False
-        if not found:
-            found, made = attempts._charge(subject)
-        if found:
-            return "locked", found
-        outcome = self._compare(link, pin)
-        if outcome != "wrong":
-            attempts._refund(subject, afresh=outcome == "right")
-        self._note_try(link, outcome == "right", made, remote_addr)
-        return outcome, made if made and outcome == "wrong" else None
+        tried = {} if tried is None else tried
+        if not tried:
+            found, made = attempts._lock_reason(subject), False
+            if not found:
+                found, made = attempts._charge(subject)
+            if found:
+                return "locked", found
+            outcome = self._compare(link, pin)
+            if outcome == "wrong":
+                tried["made"] = made
+            else:
+                attempts._refund(subject, afresh=outcome == "right")
+                self._note_try(link, outcome == "right", False, remote_addr)
+                return outcome, None
+        self._note_try(link, False, tried["made"], remote_addr)
+        return "wrong", tried["made"] or None
 
     @api.model
     def _compare(self, link, pin):

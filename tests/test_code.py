@@ -125,6 +125,24 @@ class TestCode(CodeCase):
         self.give(f" {code[:3]}-{code[3:]} ")
         self.assertIn(CANARY, self.visitor.text)
 
+    def test_page_can_be_loaded_anew_after_asking(self):
+        """It is the answer to a GET, and loading it sends nothing."""
+        self.send()
+        code = self.code_in(self.ask())
+        self.assertEqual(self.visitor.response.request.method, "GET")
+        with self.gateways():
+            self.visitor.get(self.visitor.response.url)
+            self.leave()
+            self.assertEqual(self.left_text(), "")
+        self.assertIn("a code is on its way", self.visitor.text)
+        self.give(code)
+        self.assertIn(CANARY, self.visitor.text)
+
+    def test_only_codes_are_on_their_way(self):
+        self.send(pin=PIN)
+        self.visitor.get(f"/sm/{self.token}?code=asked")
+        self.assertNotIn("on its way", self.visitor.text)
+
     def test_leading_zeros_and_other_digits(self):
         with patch.object(one_time_code, "derive", return_value="004271"):
             self.send()
@@ -333,6 +351,8 @@ class TestCode(CodeCase):
             self.visitor.submit(self.visitor.form("/code"))
             self.leave()
             code = self.code_in(self.left_text())
+        self.assertIn("What you wrote has been kept", self.visitor.text)
+        self.assertNotIn("half typed", self.visitor.text)
         self.give(self.other_than(code))
         self.give(code)
         self.assertIn("half typed", self.visitor.text)

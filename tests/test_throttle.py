@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from freezegun import freeze_time
 from passlib.hash import pbkdf2_sha512
 
+from odoo.exceptions import ConcurrencyError
 from odoo.tests import tagged
-from odoo.tools import config
+from odoo.tools import config, mute_logger
 
 from ..models import secure_attempt, secure_pin
 from ..tools import pin_policy
@@ -202,6 +203,44 @@ class TestThrottle(SecureCase):
         for n in range(6):
             status = self.forwarded(f"203.0.113.{n}", WRONG_PIN)
         self.assertEqual(status, 429)
+
+    def test_statement_16_a_request_that_is_run_again_counts_once(self):
+        """Odoo runs a request again that has met another one in the database."""
+        pins, tried = self.env["secure.pin"], {}
+        with freeze_time(NOON):
+            for _run in range(3):
+                result = pins._try(self.link, WRONG_PIN, "192.0.2.1", tried)
+                self.assertEqual(result, ("wrong", None))
+            other = pins._try(self.link, PIN, "192.0.2.1", {})
+            self.assertEqual(other, ("right", None))
+        attempts = self.env["secure.attempt"]
+        rows = attempts._read_counters(attempts._subject(self.link, "192.0.2.1"))
+        self.assertEqual(rows["link"]["total"], 1)
+
+    def test_statement_16_page_remembers_what_a_request_tried(self):
+        """Whose transaction failed at its end, as with two at once."""
+        real, failed = type(self.env["secure.pin"])._note_try, []
+
+        def fail_once(pins, *args):
+            if not failed:
+                failed.append(True)
+                raise ConcurrencyError("met another request")
+            return real(pins, *args)
+
+        self.visitor.get(f"/sm/{self.token}")
+        attempts = type(self.env["secure.attempt"])
+        with (
+            patch.object(type(self.env["secure.pin"]), "_note_try", fail_once),
+            patch.object(
+                attempts, "_charge", autospec=True, side_effect=attempts._charge
+            ) as charge,
+            patch("odoo.service.model.time.sleep"),
+            mute_logger("odoo.service.model"),
+        ):
+            self.visitor.submit(pin=WRONG_PIN)
+        self.assertTrue(failed)
+        self.assertEqual(self.visitor.status, 403)
+        self.assertEqual(charge.call_count, 1)
 
     def test_statement_16_right_pins_in_flight_are_no_failures(self):
         """Charged, and not yet given back: together with wrong ones they reach the
