@@ -3,6 +3,7 @@ from odoo.exceptions import ValidationError
 from odoo.tools import formataddr
 
 from ..tools import notification as texts
+from ..tools import pin_policy
 from ..tools.keyring import Purpose
 from .sealed_fields import SealedColumn
 from .secure_link import DEFAULT_EXPIRY_HOURS, EXPIRY_HOURS
@@ -64,6 +65,7 @@ class ResCompany(models.Model):
         for company in self:
             for name, link in TEXT_FIELDS.items():
                 company._check_secure_text(name, link)
+            company._check_secure_texts_hold_no_pin()
 
     def _check_secure_text(self, name, link):
         label = self._fields[name]._description_string(self.env)
@@ -88,6 +90,22 @@ class ResCompany(models.Model):
                     ),
                 }[refusal.reason]
             ) from refusal
+
+    def _check_secure_texts_hold_no_pin(self):
+        """Whoever reads the notification would have both link and PIN."""
+        pins = self.env["secure.pin"]
+        said = " | ".join(filter(None, self._secure_texts()))
+        if any(pins._is_default(self, run) for run in pin_policy.possible_pins(said)):
+            raise ValidationError(
+                self.env._(
+                    "The default PIN must not stand in the notification, which brings "
+                    "the link."
+                )
+            )
+
+    def _secure_texts(self):
+        """The notification's texts, in the language of the context."""
+        return [self[name] for name in TEXT_FIELDS]
 
     @api.constrains("secure_messaging_enabled", "secure_responsible_id")
     def _check_secure_responsible(self):

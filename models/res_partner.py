@@ -64,6 +64,23 @@ class ResPartner(models.Model):
             )
         return self.env._("%(contact)s has no phone number.", contact=name)
 
+    # -- what a message will ask for ----------------------------------------------
+
+    @api.readonly
+    def secure_pin_line(self, res_model=False, res_id=False):
+        """For the chatter's composer: see ``secure.road._pin_line``.
+
+        :param str res_model: of the document that is written about
+        """
+        self.check_access("read")
+        record = None
+        if res_model in self.env and res_id:
+            record = self.env[res_model].browse(res_id)
+            record.check_access("read")
+        road = self.env["secure.road"]
+        contacts, _colleagues = road._split(self)
+        return road._pin_line([{"partner": one, "record": record} for one in contacts])
+
     # -- actions -----------------------------------------------------------------
 
     def action_secure_compose(self):
@@ -81,6 +98,20 @@ class ResPartner(models.Model):
             "view_mode": "form",
             "target": "new",
             "context": {"default_partner_id": self.id, "dialog_size": "medium"},
+        }
+
+    def action_secure_generate_pins(self):
+        """Give chosen contacts random PINs, after asking."""
+        self.env["secure.pin.bulk"]._check_may_set()
+        wizard = self.env["secure.pin.generate"].create({"partner_ids": self.ids})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Generate PINs"),
+            "res_model": wizard._name,
+            "res_id": wizard.id,
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {"dialog_size": "medium"},
         }
 
     def action_secure_threads(self):

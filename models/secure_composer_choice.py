@@ -13,6 +13,11 @@ class SecureComposerChoice(models.AbstractModel):
         default=lambda self: bool(self.env.context.get("default_secure_send"))
     )
 
+    secure_pin_summary = fields.Char(
+        "Will Ask For", compute="_compute_secure_pin_summary"
+    )
+    secure_pin_missing = fields.Json(compute="_compute_secure_pin_summary")
+
     @api.onchange("secure_send")
     def _onchange_secure_send(self):
         """Also called when the template turned it: that is no decision."""
@@ -29,4 +34,16 @@ class SecureComposerChoice(models.AbstractModel):
 
     def _secure_by_default(self):
         """Whether it is sent securely unless somebody decides otherwise."""
+        raise NotImplementedError
+
+    # -- what it will ask for ----------------------------------------------------
+
+    def _compute_secure_pin_summary(self):
+        for composer in self:
+            line = composer._secure_pin_line() if composer.secure_send else {}
+            composer.secure_pin_summary = line.get("text")
+            composer.secure_pin_missing = line.get("missing")
+
+    def _secure_pin_line(self):
+        """Of all it will go to: see ``secure.road._pin_line``."""
         raise NotImplementedError

@@ -47,8 +47,6 @@ class SecureDispatchRun(models.Model):
         """Like :meth:`_plan`, in the place of what was planned. The caller has locked
         it and seen that it has not begun."""
         values, content = self._parted(values)
-        if content["pin"] is None:
-            content["pin"] = self._open_sealed("sealed_pin")
         author = self.env["secure.road"]._sender()
         self.write(
             {

@@ -123,11 +123,17 @@ class SecureDraft(models.AbstractModel):
 
     @api.model
     def _own_pin_problem(self, draft):
+        if not draft["pin"]:
+            return ""
         try:
-            if draft["pin"]:
-                self.env["secure.pin"]._validated(draft["partner"], draft["pin"])
+            digits = self.env["secure.pin"]._validated(draft["partner"], draft["pin"])
         except UserError as refusal:
             return str(refusal)
+        if self.env["secure.notification"]._says(draft, digits):
+            return self.env._(
+                "This PIN stands in the notification itself, which brings the link. "
+                "Please take another."
+            )
         return ""
 
     @api.model

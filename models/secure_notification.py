@@ -6,7 +6,7 @@ from odoo import api, models
 from odoo.fields import Command
 
 from ..tools import notification as texts
-from ..tools import own_code
+from ..tools import own_code, pin_policy
 from ..tools import token as tokens
 
 MESSAGE_ID_HOST = "secure-message"
@@ -206,6 +206,17 @@ class SecureNotification(models.AbstractModel):
         }
 
     # -- texts -----------------------------------------------------------------
+
+    @api.model
+    def _says(self, draft, digits):
+        """Whether digits stand in the notification a draft will make, be it in its
+        text, in a name or in the company's phone number."""
+        draft = {"sender": self.env.user.sudo(), **draft}
+        if draft["channel"] == "sms":
+            text = self._text(draft, "secure_sms_body")
+        else:
+            text = self._text(draft, "secure_email_subject") + self._mail_body(draft)
+        return pin_policy.is_in_text(digits, text)
 
     @api.model
     def _subjects(self, drafts):

@@ -61,18 +61,7 @@ class SecurePin(models.Model):
         :param str pin: as typed
         :raise UserError: when the PIN may not be used
         """
-        digits = self._validated(owner, pin)
-        found = self._of(owner)
-        values = self._sealed_hash(found.secure_uid, pin_policy.hash_pin(digits))
-        if found:
-            values.update(generation=found.generation + 1, is_void=False)
-            found.write(values)
-        else:
-            found = self.sudo().create({self._owner_field(owner): owner.id, **values})
-        if owner._name == "res.partner":
-            self.env["secure.attempt"]._forgive(owner)
-        self._note_change(owner)
-        return found
+        return self._set_many({owner: self._validated(owner, pin)})
 
     @api.model
     def _set_all(self, pins):
@@ -100,22 +89,6 @@ class SecurePin(models.Model):
         return {"secure_uid": uid, "hash_sealed": sealed}
 
     @api.model
-    def _note_change(self, owner):
-        """Log a contact's new PIN in each of their conversations, and have them ask for
-        it from now on: without it they stay closed, whoever removes it.
-
-        A company's default PIN concerns no single conversation."""
-        log = self.env["secure.access.log"]
-        if owner._name == "res.company":
-            log._log("default_pin_set" if self._of(owner) else "default_pin_removed", owner)
-        if owner._name == "res.partner":
-            # sudo: this covers conversations the current user does not see
-            threads = self.env["secure.thread"].sudo()
-            threads = threads.search([("partner_id", "=", owner.id)])
-            threads._tighten("contact")
-            log._log("pin_set", threads)
-
-    @api.model
     def _generate(self, owner):
         """Like :meth:`_set` with a random PIN.
 
@@ -128,7 +101,7 @@ class SecurePin(models.Model):
     @api.model
     def _clear(self, owner):
         self._of(owner).unlink()
-        self._note_change(owner)
+        self._note_change(owner, "pin_removed")
 
     @api.model
     def _validated(self, owner, pin):
@@ -149,14 +122,34 @@ class SecurePin(models.Model):
             ),
             "obvious": self.env._(
                 "This PIN is too easy to guess. Please avoid repeated or consecutive "
-                "digits and the end of the contact's phone number."
+                "digits, lines on the keypad, years, and pieces of the phone number "
+                "or postcode, or of what stands in the notification."
             ),
         }[reason]
 
     @api.model
     def _known_numbers(self, owner):
-        partner = owner.partner_id if owner._name != "res.partner" else owner
-        return [partner.sudo().phone] if partner else []
+        """What whoever wants to guess a PIN has before them, or can look up."""
+        # sudo: to compare with, whoever may see which of these fields
+        partner = owner.sudo()
+        partner = partner if owner._name == "res.partner" else partner.partner_id
+        texts = []
+        if owner._name == "res.company":
+            for lang, _name in self.env["res.lang"].get_installed():
+                texts += owner.sudo().with_context(lang=lang)._secure_texts()
+        return [partner.name, partner.phone, partner.zip, *texts]
+
+    @api.model
+    def _is_default(self, company, digits):
+        """Whether these are a company's default PIN. Takes as long as any check: for
+        who sets the company up, not for visitors."""
+        pin = self._of(company)
+        if not pin:
+            return False
+        place = (self._name, pin.secure_uid, "hash_sealed")
+        keyring = self.env["secure.keyring"]
+        hashed = keyring._open(Purpose.PINS, place, pin.hash_sealed)
+        return pin_policy.verify(digits, hashed)
 
     @api.model
     def _owner_field(self, owner):

@@ -268,6 +268,7 @@ class SecureThread(models.Model):
         # sudo: the links of conversations the current user may write to
         self.env["secure.attempt"]._forgive(self.partner_id, self.sudo().link_ids)
         self.env["secure.access.log"]._log("unlocked", self)
+        self._tell_others("unlocked")
 
     def action_close(self):
         self.write({"state": "closed"})

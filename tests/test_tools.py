@@ -140,8 +140,32 @@ class TestPinPolicy(BaseCase):
             with self.assertRaises(pin_policy.PinRefused, msg=pin) as caught:
                 pin_policy.check(pin)
             self.assertEqual(caught.exception.reason, "obvious")
-        with self.assertRaises(pin_policy.PinRefused):
-            pin_policy.check("3456", ["+32 470 12 34 56"])
+        for pin in ("3456", "4701", "7012345"):
+            with self.assertRaises(pin_policy.PinRefused, msg=pin):
+                pin_policy.check(pin, ["+32 470 12 34 56"])
+
+    def test_statement_22_keypad_lines_and_years_refused(self):
+        lines = ("2580", "0852", "1470", "3690", "147258", "159357", "753159", "789456")
+        doubled = ("1122", "9988", "112233", "111222333")
+        years = ("1900", "1984", "2026", "2099")
+        for pin in (*lines, *doubled, *years, "123321", "147258369"):
+            with self.assertRaises(pin_policy.PinRefused, msg=pin) as caught:
+                pin_policy.check(pin)
+            self.assertEqual(caught.exception.reason, "obvious")
+
+    def test_statement_22_what_must_pass(self):
+        for pin in ("8391", "1472", "2581", "1899", "2100", "19845", "198426"):
+            pin_policy.check(pin)
+        for pin in ("147259", "112244", "839174", "1597", "123329", "100290"):
+            pin_policy.check(pin)
+        # No more than one in fifty is refused, of the shortest ones
+        refused = 0
+        for number in range(10_000):
+            try:
+                pin_policy.check(f"{number:04d}")
+            except pin_policy.PinRefused:
+                refused += 1
+        self.assertLess(refused, 400)
 
     def test_length_and_digits(self):
         for pin, reason in (

@@ -1,4 +1,4 @@
-"""Keeps tokens out of every log, whoever writes it.
+"""Keeps tokens out of every log, whoever writes it, and what is typed out of some.
 
 At the source of all records rather than at a few loggers: a request's path also stands
 in stack dumps, and a mail server may quote a mail it refused.
@@ -18,6 +18,9 @@ _RENDERERS = (
     "odoo.addons.base.models.ir_qweb",
 )
 """Odoo's loggers that quote the text which could not be rendered."""
+_CALLS = "odoo.service.model"
+"""Odoo's logger that quotes, at debug level, what clients call methods with."""
+_QUIET_MODELS = ("secure.", "mail.compose.message", "sms.composer")
 _content_at_work = ContextVar("content_at_work", default=False)
 
 
@@ -67,6 +70,10 @@ def _masked(record):
         record.msg, record.args = "A secure message could not be rendered", ()
         record.exc_info = record.exc_text = None
         return record
+    if record.name == _CALLS and _is_quiet(record.args):
+        # Content and PINs on their way in: which method was called is enough
+        record.args = (*record.args[:2], "***")
+        return record
     record.msg = _mask_value(record.msg)
     if isinstance(record.args, dict):
         record.args = {key: _mask_value(arg) for key, arg in record.args.items()}
@@ -78,6 +85,13 @@ def _masked(record):
             # Formatters take this text instead of making their own
             record.exc_text = mask(text)
     return record
+
+
+def _is_quiet(args):
+    """Whether a call is of a model that holds content: (records, method, values)."""
+    if not isinstance(args, tuple) or len(args) != 3:
+        return False
+    return str(getattr(args[0], "_name", "")).startswith(_QUIET_MODELS)
 
 
 def _mask_value(value):

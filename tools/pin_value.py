@@ -45,9 +45,9 @@ def check(text, known):
 
 
 def _tells(text, known):
-    """Whether a value is all of something known, one of its words, or how a number
-    ends."""
-    if pin_policy.tail_of(text, known):
+    """Whether a value is all of something known, one of its words, or stands in a
+    number."""
+    if pin_policy.piece_of(text, known):
         return True
     words = [known, *known.replace("@", " ").split()]
     return text in {_plain(word) for word in words}

@@ -9,6 +9,8 @@ from . import (
     secure_compose_recipients,
     secure_compose_send,
     secure_log_export,
+    secure_pin_generate,
+    secure_pin_import,
     secure_pin_wizard,
     sms_composer,
     sms_composer_screen,

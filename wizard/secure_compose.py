@@ -63,8 +63,9 @@ class SecureCompose(models.TransientModel):
     pin = fields.Char(
         "PIN for This Message",
         store=False,
-        compute="_compute_content",
+        compute="_compute_pin",
         inverse="_inverse_pin",
+        help="Sealed as the form is saved, and not shown again.",
     )
     expiry_hours = fields.Selection(
         EXPIRY_HOURS,
@@ -86,12 +87,15 @@ class SecureCompose(models.TransientModel):
 
     # -- sealed fields -----------------------------------------------------------
 
-    @api.depends("sealed_subject", "sealed_body", "sealed_pin")
+    @api.depends("sealed_subject", "sealed_body")
     def _compute_content(self):
         for compose in self:
             compose.subject = compose._open("sealed_subject")
             compose.body = compose._open("sealed_body")
-            compose.pin = compose._open("sealed_pin")
+
+    def _compute_pin(self):
+        """Nobody gets it back, not even its writer."""
+        self.pin = False
 
     def _inverse_subject(self):
         for compose in self:
@@ -102,8 +106,10 @@ class SecureCompose(models.TransientModel):
             compose._seal("sealed_body", content.clean_dynamic_body(compose.body))
 
     def _inverse_pin(self):
-        for compose in self:
+        for compose in self.filtered("pin"):
             compose._seal("sealed_pin", compose.pin)
+            compose.keep_pin = True
+            compose.pin = False
 
     # -- the form ----------------------------------------------------------------
 
@@ -112,10 +118,12 @@ class SecureCompose(models.TransientModel):
         for compose in self:
             compose.render_model = compose.res_model or "res.partner"
 
-    @api.depends("dispatch_id")
+    @api.depends("dispatch_id", "sealed_pin")
     def _compute_has_kept_pin(self):
         for compose in self:
-            compose.has_kept_pin = compose.dispatch_id.has_pin
+            # sudo: whether there is one, no content
+            own = compose._origin.sudo().sealed_pin
+            compose.has_kept_pin = bool(own) or compose.dispatch_id.has_pin
 
     @api.onchange("template_id")
     def _onchange_template_id(self):
@@ -179,10 +187,12 @@ class SecureCompose(models.TransientModel):
     def generate_pin(self, partner_ids):
         """A random PIN for the form, which nobody has stored yet.
 
-        :param list partner_ids: whose phone numbers it must not resemble
+        :param list partner_ids: whose numbers it must not resemble
         """
         partners = self.env["res.partner"].browse(partner_ids)
-        return pin_policy.generate(partners.mapped("phone"))
+        partners.check_access("read")
+        known = self.env["secure.pin"]._known_numbers
+        return pin_policy.generate([number for one in partners for number in known(one)])
 
     @api.model
     def canned_responses(self):

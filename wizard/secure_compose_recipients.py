@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections import Counter
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools.mail import email_split_tuples
 
 from ..models.secure_draft import OUTBOUND
-from ..models.secure_thread import PIN_RULES
+from ..models.secure_road_pins import SUMMED_UP
 
 LOOKED_AT = 200
 """Recipients whose problems are told before sending; for more it would not be cheap."""
@@ -25,7 +24,8 @@ class SecureComposeRecipients(models.TransientModel):
     )
     documents_text = fields.Char("About", compute="_compute_documents_text")
     problem = fields.Char(compute="_compute_recipients")
-    pin_summary = fields.Char("Will Ask For", compute="_compute_recipients")
+    pin_summary = fields.Char("Will Ask For", compute="_compute_pin_summary")
+    pin_missing = fields.Json(compute="_compute_pin_summary")
 
     # -- who ---------------------------------------------------------------------
 
@@ -58,6 +58,46 @@ class SecureComposeRecipients(models.TransientModel):
         they were chosen on a document or by a template; this form cannot name them."""
         planned = self.dispatch_id._filtered_access("read")
         return planned.filtered(lambda one: one.res_model and one.origin != "compose")
+
+    @api.depends(
+        "partner_ids",
+        "partner_filter",
+        "kind",
+        "res_model",
+        "res_ids",
+        "dispatch_id",
+        "company_id",
+        "pin",
+        "keep_pin",
+    )
+    def _compute_pin_summary(self):
+        """What the send will ask for, of all recipients."""
+        road = self.env["secure.road"]
+        for compose in self:
+            compose.update({"pin_summary": False, "pin_missing": False})
+            try:
+                rows, _colleagues = compose._recipients(SUMMED_UP + 1)
+            except UserError:
+                # Told by `problem`
+                continue
+            pin = bool(compose.pin or compose._kept_pin())
+            line = road._pin_line(
+                [{**row, "pin": pin} for row in compose._with_documents(rows)]
+            )
+            compose.pin_summary = line["text"]
+            compose.pin_missing = line["missing"]
+
+    def _with_documents(self, rows):
+        """What the roads know of rows: their document instead of its id."""
+        documents = self._documents() if self.res_model else None
+        return [
+            {
+                "partner": row["partner"],
+                "company": self.company_id,
+                "record": documents.browse(row["res_id"]) if "res_id" in row else None,
+            }
+            for row in rows
+        ]
 
     def _document_rows(self, limit=None):
         """A row for each contact of each document, and one for a document without."""
@@ -160,11 +200,9 @@ class SecureComposeRecipients(models.TransientModel):
         "ask_consent",
     )
     def _compute_recipients(self):
-        """How many, what will stop the send, and what it will ask for: told before
-        anything is typed."""
+        """How many, and what will stop the send: told before anything is typed."""
         for compose in self:
             compose.recipient_count = 0
-            compose.pin_summary = False
             try:
                 rows, _colleagues = compose._recipients(LOOKED_AT)
                 compose.recipient_count = compose._count_recipients(rows)
@@ -190,19 +228,9 @@ class SecureComposeRecipients(models.TransientModel):
     def _recipient_problems(self, rows):
         model, road = self.env["secure.draft"], self.env["secure.road"]
         known = [row for row in rows if row["partner"]]
+        facts = {"channel": self.channel, "pin": self.pin or self._kept_pin()}
         drafts = road._drafts(
-            [
-                {
-                    "partner": row["partner"],
-                    "company": self.company_id,
-                    "channel": self.channel,
-                    "pin": self.pin or self._kept_pin(),
-                    "record": self._documents().browse(row["res_id"])
-                    if "res_id" in row
-                    else None,
-                }
-                for row in known
-            ]
+            [{**row, **facts} for row in self._with_documents(known)]
         )
         for draft in drafts:
             # sudo: what the writer will be told anyway when sending is refused
@@ -210,7 +238,6 @@ class SecureComposeRecipients(models.TransientModel):
                 partner=draft["partner"].sudo(), company=draft["company"].sudo()
             )
         model._note_pin_rules(drafts)
-        self.pin_summary = self._pin_summary(drafts)
         problems = [model._recipient_problem(draft) for draft in drafts]
         without = len(rows) - len(known)
         if without:
@@ -219,10 +246,13 @@ class SecureComposeRecipients(models.TransientModel):
         return [*problems, *self._blacklist_problems(known)]
 
     def _kept_pin(self):
-        """The PIN that stays as it was set, to be checked and never shown."""
+        """The PIN that stays as it was set, to be checked and never shown: of this form
+        when it was saved with one, else of the send it changes."""
+        if not self.keep_pin:
+            return False
+        own = self._origin._open("sealed_pin")
         dispatch = self.dispatch_id._filtered_access("read")
-        kept = dispatch and self.keep_pin
-        return kept and dispatch._open_sealed("sealed_pin")
+        return own or (dispatch and dispatch._open_sealed("sealed_pin"))
 
     def _blacklist_problems(self, rows):
         if len(rows) < 2:
@@ -234,23 +264,6 @@ class SecureComposeRecipients(models.TransientModel):
             self.env._("%(contact)s is on the blacklist.", contact=one.display_name)
             for one in listed
         ]
-
-    @api.model
-    def _pin_summary(self, drafts):
-        """Which PIN will be asked for, and from how many."""
-        labels = dict(self._pin_rule_labels())
-        counts = Counter(draft["pin_rule"] for draft in drafts)
-        counts.pop(None, None)
-        return ", ".join(
-            f"{labels[rule]} ({counts[rule]})" if len(counts) > 1 else labels[rule]
-            for rule, _label in PIN_RULES
-            if rule in counts
-        )
-
-    @api.model
-    def _pin_rule_labels(self):
-        field = self.env["secure.thread"]._fields["pin_rule"]
-        return field._description_selection(self.env)
 
     def _files_problem(self):
         model = self.env["secure.draft"]

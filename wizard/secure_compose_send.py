@@ -77,7 +77,11 @@ class SecureComposeSend(models.TransientModel):
 
     def _dispatch_values(self, colleagues):
         own_text = not self._is_template_unchanged()
-        keeps = self.has_kept_pin and self.keep_pin and not self.pin
+        pin = self._kept_pin()
+        if self.has_kept_pin and self.keep_pin and not pin:
+            raise UserError(
+                self.env._("The PIN of this message is gone. Please set it again.")
+            )
         files = self.env["ir.attachment"]._secure_take(self.attachment_ids.ids)
         return {
             "channel": self.channel,
@@ -94,7 +98,7 @@ class SecureComposeSend(models.TransientModel):
             "subject": self.subject if own_text or self.sms_template_id else False,
             # A text that was taken out is not the template's
             "body": (self.body or " ") if own_text else False,
-            "pin": None if keeps else self.pin,
+            "pin": pin,
             "files": files,
         }
 

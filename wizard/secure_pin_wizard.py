@@ -1,6 +1,11 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+SCOPES = [
+    ("thread", "This conversation only"),
+    ("contact", "The contact, in all conversations"),
+]
+
 
 class SecurePinWizard(models.TransientModel):
     """Set, generate or remove a PIN. A typed PIN is never stored in this table."""
@@ -10,6 +15,10 @@ class SecurePinWizard(models.TransientModel):
 
     partner_id = fields.Many2one("res.partner", "Contact", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
+    thread_id = fields.Many2one("secure.thread", "Conversation", readonly=True)
+    scope = fields.Selection(SCOPES, "For", required=True, default="thread")
+    """Of importance to a conversation's wizard only."""
+    has_contact = fields.Boolean(compute="_compute_is_set")
     is_set = fields.Boolean(compute="_compute_is_set")
     pin = fields.Char(
         "New PIN", store=False, compute="_compute_pin", inverse="_inverse_pin"
@@ -26,11 +35,13 @@ class SecurePinWizard(models.TransientModel):
             wizard.is_done = True
             wizard.pin = False
 
-    @api.depends("partner_id", "company_id")
+    @api.depends("partner_id", "company_id", "thread_id", "scope")
     def _compute_is_set(self):
         for wizard in self:
-            owner = wizard.partner_id or wizard.company_id
+            owner = wizard._owner()
             wizard.is_set = bool(owner and self.env["secure.pin"]._of(owner))
+            # sudo: whether there is a contact; the conversation is the reader's
+            wizard.has_contact = bool(wizard.thread_id.sudo().partner_id)
 
     def action_save(self):
         """Close the form; saving it has set the PIN."""
@@ -46,24 +57,38 @@ class SecurePinWizard(models.TransientModel):
         return {
             "type": "ir.actions.client",
             "tag": "secure_messaging.show_pin",
-            "params": {
-                "pin": pin,
-                "name": (self.partner_id or self.company_id).display_name,
-            },
+            "params": {"pin": pin, "name": self._owner().display_name},
         }
 
     def action_clear(self):
         """Remove the PIN."""
         self.ensure_one()
+        if self._owner()._name == "secure.thread":
+            raise UserError(
+                self.env._(
+                    "A conversation keeps asking for a PIN of its own: it can be "
+                    "replaced, not removed."
+                )
+            )
         self.env["secure.pin"]._clear(self._checked_owner())
         return {"type": "ir.actions.act_window_close"}
 
+    def _owner(self):
+        """Whose PIN it is: a company's, a contact's or a conversation's."""
+        if self.thread_id and self.scope == "contact":
+            return self.thread_id.partner_id
+        return self.thread_id or self.partner_id or self.company_id
+
     def _checked_owner(self):
-        """The contact or company, if the current user may give it a PIN."""
-        owner = self.partner_id or self.company_id
+        """The same, if the current user may give it a PIN."""
+        owner = self._owner()
         owner.ensure_one()
-        group = "group_user" if self.partner_id else "group_admin"
+        group = "group_admin" if owner._name == "res.company" else "group_user"
         if not self.env.user.has_group(f"secure_messaging.{group}"):
             raise AccessError(self.env._("You may not set this PIN."))
+        if self.thread_id:
+            self.thread_id.check_access("write")
+            if not self.thread_id.partner_id:
+                raise UserError(self.env._("Among colleagues no PIN is asked."))
         owner.check_access("read")
         return owner

@@ -3,6 +3,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.secure_road_pins import SUMMED_UP
+
 
 class SmsComposerScreen(models.TransientModel):
     _inherit = "sms.composer"
@@ -29,6 +31,30 @@ class SmsComposerScreen(models.TransientModel):
                 record = (composer._get_records() or self.env["res.partner"])[:1]
                 problem = road._form_problem(composer._secure_contacts(), record, "sms")
             composer.secure_problem = problem
+
+    @api.depends("secure_send", "composition_mode", "res_model", "res_id", "res_ids")
+    def _compute_secure_pin_summary(self):
+        return super()._compute_secure_pin_summary()
+
+    def _secure_pin_line(self):
+        road = self.env["secure.road"]
+        if self.composition_mode != "mass":
+            record = (self._get_records() or self.env["res.partner"])[:1]
+            contacts = road._split(self._secure_contacts())[0]
+            return road._pin_line(
+                [{"partner": one, "record": record} for one in contacts]
+            )
+        records = self._get_records()
+        if not records or len(records) > SUMMED_UP:
+            return road._pin_line_of_any(self.env.company)
+        records = records._filtered_access("read")
+        found = records._sms_get_recipients_info(force_field=self.number_field_name)
+        return road._pin_line(
+            [
+                {"partner": info["partner"], "record": records.browse(id_)}
+                for id_, info in found.items()
+            ]
+        )
 
     def _secure_contacts(self):
         """The contacts it goes to, as Odoo finds them for an SMS."""

@@ -6,11 +6,12 @@ import {markup, toRaw, useEffect} from "@odoo/owl";
 import {patch} from "@web/core/utils/patch";
 import {RecipientsInput} from "@mail/core/web/recipients_input";
 
+import {ChatterPinLine} from "./pin_line.esm";
 import {isSecure} from "./composer_model.esm";
 import {SecureSwitch} from "./switch.esm";
 import {withoutStrangers} from "./editor_plugins.esm";
 
-Composer.components = {...Composer.components, SecureSwitch};
+Composer.components = {...Composer.components, ChatterPinLine, SecureSwitch};
 
 patch(composerActionsRegistry.get("open-full-composer"), {
     condition({composer}) {

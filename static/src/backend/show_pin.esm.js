@@ -15,7 +15,8 @@ export class ShowPinDialog extends Component {
     };
 
     get title() {
-        return _t("PIN of %(name)s", {name: this.props.name});
+        const {name} = this.props;
+        return name ? _t("PIN of %(name)s", {name}) : _t("PIN for This Message");
     }
 
     get copied() {

@@ -1,0 +1,70 @@
+"""Giving PINs: to one and to thousands by the same few queries."""
+
+from odoo import api, models
+
+from ..tools import pin_policy
+
+
+class SecurePinSet(models.Model):
+    _inherit = "secure.pin"
+
+    @api.model
+    def _set_many(self, pins, tell=True):
+        """Give companies, contacts or conversations their PINs. Hashing takes a while
+        on purpose, some tenth of a second each.
+
+        Who may call is for the caller to check.
+
+        :param dict pins: digits as :meth:`_validated` returns them, by owner; all
+            owners of one model
+        :param bool tell: whether those who answer for the conversations hear of it
+        :return: ``secure.pin``, as superuser
+        """
+        owners = next(iter(pins)).union(*pins)
+        field = self._owner_field(owners[:1])
+        found = {
+            pin[field].id: pin for pin in self.sudo().search([(field, "in", owners.ids)])
+        }
+        made = []
+        for owner, digits in pins.items():
+            pin = found.get(owner.id, self.sudo())
+            values = self._sealed_hash(pin.secure_uid, pin_policy.hash_pin(digits))
+            if pin:
+                generation = pin.generation + 1
+                pin.write({**values, "generation": generation, "is_void": False})
+            else:
+                made.append({field: owner.id, **values})
+        changed = self.sudo().create(made).union(*found.values())
+        self._note_change(owners, "pin_set", tell)
+        return changed
+
+    @api.model
+    def _note_change(self, owners, reason, tell=True):
+        """What a new PIN, or none, means to the conversations it belongs to: they ask
+        for it from now on, whoever removes it; locks end; the log has it; and who
+        answers for them is told.
+
+        :param owners: records of one model
+        :param str reason: a key of ``secure.thread._reminder_texts``
+        """
+        log = self.env["secure.access.log"]
+        if owners._name == "res.company":
+            # It concerns no single conversation
+            removed = reason == "pin_removed"
+            log._log("default_pin_removed" if removed else "default_pin_set", owners)
+            return
+        # sudo: this covers conversations the current user does not see
+        threads = self.env["secure.thread"].sudo()
+        if owners._name == "res.partner":
+            threads = threads.search([("partner_id", "in", owners.ids)])
+            threads._tighten("contact")
+        else:
+            threads = threads.browse(owners.ids)
+            threads._tighten("message")
+            reason = "own_pin_set"
+        if reason != "pin_removed":
+            partners = owners if owners._name == "res.partner" else owners.partner_id
+            self.env["secure.attempt"]._forgive(partners, threads.link_ids)
+        log._log("pin_set", threads)
+        if tell:
+            threads._tell_others(reason)
