@@ -17,6 +17,8 @@ class SecureComposerChoice(models.AbstractModel):
         "Will Ask For", compute="_compute_secure_pin_summary"
     )
     secure_pin_missing = fields.Json(compute="_compute_secure_pin_summary")
+    secure_pin_asked = fields.Integer(store=False)
+    """Changes when a PIN was set meanwhile: what depends on PINs is to be told anew."""
 
     @api.onchange("secure_send")
     def _onchange_secure_send(self):

@@ -42,7 +42,9 @@ def parse(text):
         raise ListRefused("long")
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True
+    )
     rows = _numbered(reader)
     if len(rows) < 2:
         raise ListRefused("empty")

@@ -21,7 +21,14 @@ class MailComposeMessageScreen(models.TransientModel):
                 enabled or composer.secure_send
             )
 
-    @api.depends("secure_send", "partner_ids", "composition_mode", "model", "res_ids")
+    @api.depends(
+        "secure_send",
+        "partner_ids",
+        "composition_mode",
+        "model",
+        "res_ids",
+        "secure_pin_asked",
+    )
     def _compute_secure_problem(self):
         """What will stop the send, told before anything is typed. Of many documents
         the Outbox tells afterwards."""
@@ -35,7 +42,13 @@ class MailComposeMessageScreen(models.TransientModel):
             composer.secure_problem = problem
 
     @api.depends(
-        "secure_send", "partner_ids", "composition_mode", "model", "res_ids", "template_id"
+        "secure_send",
+        "partner_ids",
+        "composition_mode",
+        "model",
+        "res_ids",
+        "template_id",
+        "secure_pin_asked",
     )
     def _compute_secure_pin_summary(self):
         return super()._compute_secure_pin_summary()

@@ -26,6 +26,8 @@ class SecureComposeRecipients(models.TransientModel):
     problem = fields.Char(compute="_compute_recipients")
     pin_summary = fields.Char("Will Ask For", compute="_compute_pin_summary")
     pin_missing = fields.Json(compute="_compute_pin_summary")
+    pin_asked = fields.Integer(store=False)
+    """Changes when a PIN was set meanwhile: what depends on PINs is to be told anew."""
 
     # -- who ---------------------------------------------------------------------
 
@@ -69,6 +71,7 @@ class SecureComposeRecipients(models.TransientModel):
         "company_id",
         "pin",
         "keep_pin",
+        "pin_asked",
     )
     def _compute_pin_summary(self):
         """What the send will ask for, of all recipients."""
@@ -196,6 +199,7 @@ class SecureComposeRecipients(models.TransientModel):
         "company_id",
         "pin",
         "keep_pin",
+        "pin_asked",
         "attachment_ids",
         "ask_consent",
     )

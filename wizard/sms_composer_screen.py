@@ -20,7 +20,9 @@ class SmsComposerScreen(models.TransientModel):
         for composer in self:
             composer.secure_offered = enabled or composer.secure_send
 
-    @api.depends("secure_send", "composition_mode", "res_model", "res_id")
+    @api.depends(
+        "secure_send", "composition_mode", "res_model", "res_id", "secure_pin_asked"
+    )
     def _compute_secure_problem(self):
         """What will stop the send, told before anything is typed. Of many documents
         the Outbox tells afterwards."""
@@ -32,7 +34,14 @@ class SmsComposerScreen(models.TransientModel):
                 problem = road._form_problem(composer._secure_contacts(), record, "sms")
             composer.secure_problem = problem
 
-    @api.depends("secure_send", "composition_mode", "res_model", "res_id", "res_ids")
+    @api.depends(
+        "secure_send",
+        "composition_mode",
+        "res_model",
+        "res_id",
+        "res_ids",
+        "secure_pin_asked",
+    )
     def _compute_secure_pin_summary(self):
         return super()._compute_secure_pin_summary()
 

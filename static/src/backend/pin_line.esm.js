@@ -27,6 +27,7 @@ export class PinLine extends Component {
             resModel: "secure.pin.wizard",
             context: {default_partner_id: id, form_view_ref: WIZARD_VIEW},
             size: "md",
+            canExpand: false,
             onRecordSaved: () => this.props.onSet(),
         });
     }
@@ -36,45 +37,31 @@ export class PinLine extends Component {
 export class PinLineField extends Component {
     static template = "secure_messaging.PinLineField";
     static components = {PinLine};
-    static props = {...standardFieldProps, missing: {type: String, optional: true}};
+    static props = {
+        ...standardFieldProps,
+        asked: String,
+        missing: String,
+    };
 
-    setup() {
-        this.orm = useService("orm");
-        this.state = useState({later: undefined});
+    get text() {
+        return this.props.record.data[this.props.name] || "";
     }
 
-    get line() {
-        const {record, name, missing} = this.props;
-        const text = record.data[name] || "";
-        // What was asked anew holds until the form itself tells something else
-        if (this.state.later?.instead === text) {
-            return this.state.later.line;
-        }
-        return {text, missing: record.data[missing] || []};
+    get missing() {
+        return this.props.record.data[this.props.missing] || [];
     }
 
+    /** Have the form ask the server anew, with all that depends on it. */
     async onSet() {
-        const {record, name, missing} = this.props;
-        const spec = {[name]: {}, [missing]: {}};
-        const changes = await record.getChanges();
-        const {value} = await this.orm.call(
-            record.resModel,
-            "onchange",
-            [record.resId ? [record.resId] : [], changes, [], spec],
-            {context: record.context}
-        );
-        const text = record.data[name] || "";
-        this.state.later = {
-            instead: text,
-            line: {text: value[name] ?? text, missing: value[missing] || []},
-        };
+        const {record, asked} = this.props;
+        await record.update({[asked]: record.data[asked] + 1});
     }
 }
 
 registry.category("fields").add("secure_pin_line", {
     component: PinLineField,
     supportedTypes: ["char"],
-    extractProps: ({options}) => ({missing: options.missing}),
+    extractProps: ({options}) => options,
 });
 
 /** In the chatter's composer: asked once for each choice of recipients. */

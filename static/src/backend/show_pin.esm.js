@@ -16,7 +16,7 @@ export class ShowPinDialog extends Component {
 
     get title() {
         const {name} = this.props;
-        return name ? _t("PIN of %(name)s", {name}) : _t("PIN for This Message");
+        return name ? _t("PIN of %(name)s", {name}) : _t("A New PIN");
     }
 
     get copied() {
