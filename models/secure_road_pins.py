@@ -20,7 +20,7 @@ class SecureRoadPins(models.AbstractModel):
         """Which PINs a send will ask for, and who has none although one is required.
 
         :param list rows: dicts with ``partner``, and ``record``, ``company``,
-            ``thread`` and ``pin`` where known
+            ``channel`` and ``pin`` where known
         :return: dict of ``text``, and ``missing``: list of dicts with ``id`` and
             ``name`` of contacts the current user may give a PIN
         """
@@ -34,6 +34,7 @@ class SecureRoadPins(models.AbstractModel):
                 partner=draft["partner"].sudo(),
                 company=draft["company"].sudo(),
                 pin=draft.get("pin", False),
+                channel=draft.get("channel", "email"),
             )
         self.env["secure.draft"]._note_pin_rules(drafts)
         counts = Counter(draft["pin_rule"] for draft in drafts)

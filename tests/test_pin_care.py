@@ -17,6 +17,7 @@ from ..models import secure_pin_bulk
 from ..models.secure_keyring import KeysUnavailable
 from ..tools import notification as texts
 from ..tools import pin_list, pin_policy
+from ..tools.keyring import Purpose
 from ..wizard import secure_pin_import
 from .common import CANARY, PIN, SecureCase
 from .test_compose import ComposeCase
@@ -54,7 +55,7 @@ class PinCase(RoadCase):
         return partners.filtered("secure_pin_is_set")
 
     def opens_with(self, pin, sent):
-        return self.env["secure.pin"]._matches(sent.thread, pin)
+        return pin_opens(self.env, sent.thread, pin)
 
     def to_dos(self, user):
         return (
@@ -255,7 +256,7 @@ class TestComposePin(ComposeCase):
             self.assertNoLeak(scan, PIN)
         for thread in self.threads():
             self.assertEqual(thread.pin_rule, "message")
-            self.assertTrue(self.env["secure.pin"]._matches(thread, PIN))
+            self.assertTrue(pin_opens(self.env, thread, PIN))
 
     def test_changed(self):
         form = self.form(pin=PIN)
@@ -265,8 +266,8 @@ class TestComposePin(ComposeCase):
             form.action_send()
         [one, two] = self.threads()
         for thread in one | two:
-            self.assertFalse(self.env["secure.pin"]._matches(thread, PIN))
-            self.assertTrue(self.env["secure.pin"]._matches(thread, OTHER_PIN))
+            self.assertFalse(pin_opens(self.env, thread, PIN))
+            self.assertTrue(pin_opens(self.env, thread, OTHER_PIN))
 
     def test_taken_out(self):
         form = self.form(pin=PIN)
@@ -1025,6 +1026,14 @@ class TestTold(PinCase):
         text = "Boss set the PINs of 2 contacts; 1 could not be set"
         self.assertEqual(self.to_dos(self.boss), [text])
         self.assertEqual(self.to_dos(self.manager), [text])
+
+
+def pin_opens(env, thread, pin):
+    """Whether a PIN is the one asked for, apart from locks."""
+    _rule, expected = env["secure.pin"]._for(thread)
+    place = ("secure.pin", expected.secure_uid, "hash_sealed")
+    hashed = env["secure.keyring"]._open(Purpose.PINS, place, expected.hash_sealed)
+    return pin_policy.verify(pin, hashed)
 
 
 def _same_transaction(counters):

@@ -68,6 +68,7 @@ class SecureComposeRecipients(models.TransientModel):
         "res_model",
         "res_ids",
         "dispatch_id",
+        "channel",
         "company_id",
         "pin",
         "keep_pin",
@@ -97,6 +98,7 @@ class SecureComposeRecipients(models.TransientModel):
             {
                 "partner": row["partner"],
                 "company": self.company_id,
+                "channel": self.channel,
                 "record": documents.browse(row["res_id"]) if "res_id" in row else None,
             }
             for row in rows
@@ -232,9 +234,9 @@ class SecureComposeRecipients(models.TransientModel):
     def _recipient_problems(self, rows):
         model, road = self.env["secure.draft"], self.env["secure.road"]
         known = [row for row in rows if row["partner"]]
-        facts = {"channel": self.channel, "pin": self.pin or self._kept_pin()}
+        pin = self.pin or self._kept_pin()
         drafts = road._drafts(
-            [{**row, **facts} for row in self._with_documents(known)]
+            [{**row, "pin": pin} for row in self._with_documents(known)]
         )
         for draft in drafts:
             # sudo: what the writer will be told anyway when sending is refused

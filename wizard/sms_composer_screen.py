@@ -51,7 +51,10 @@ class SmsComposerScreen(models.TransientModel):
             record = (self._get_records() or self.env["res.partner"])[:1]
             contacts = road._split(self._secure_contacts())[0]
             return road._pin_line(
-                [{"partner": one, "record": record} for one in contacts]
+                [
+                    {"partner": one, "record": record, "channel": "sms"}
+                    for one in contacts
+                ]
             )
         records = self._get_records()
         if not records or len(records) > SUMMED_UP:
@@ -60,7 +63,11 @@ class SmsComposerScreen(models.TransientModel):
         found = records._sms_get_recipients_info(force_field=self.number_field_name)
         return road._pin_line(
             [
-                {"partner": info["partner"], "record": records.browse(id_)}
+                {
+                    "partner": info["partner"],
+                    "record": records.browse(id_),
+                    "channel": "sms",
+                }
                 for id_, info in found.items()
             ]
         )

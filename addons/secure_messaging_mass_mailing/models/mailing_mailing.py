@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import float_round
 
+from odoo.addons.secure_messaging.models.secure_road_pins import SUMMED_UP
+
 
 class MailingMailing(models.Model):
     _name = "mailing.mailing"
@@ -22,6 +24,10 @@ class MailingMailing(models.Model):
 
     ask_consent = fields.Boolean(
         compute="_compute_ask_consent", store=True, readonly=False, copy=True
+    )
+
+    secure_pin_summary = fields.Char(
+        "Will Ask For", compute="_compute_secure_pin_summary"
     )
 
     @api.depends("sms_template_id")
@@ -44,6 +50,28 @@ class MailingMailing(models.Model):
             kept = known.secure_send if known else default
             # sudo: how a template is sent, whoever may use it
             mailing.secure_send = mailing.sms_template_id.sudo().send_securely or kept
+
+    @api.depends(
+        "secure_send", "mailing_model_id", "mailing_domain", "mailing_type", "user_id"
+    )
+    def _compute_secure_pin_summary(self):
+        """As the other forms tell it. Whom targets stand for that are no contacts is
+        found out as it is sent."""
+        road = self.env["secure.road"]
+        for mailing in self:
+            mailing.secure_pin_summary = False
+            if not mailing.secure_send or mailing.state in ("sending", "done"):
+                continue
+            company = mailing._secure_company()
+            line = road._pin_line_of_any(company)
+            if mailing.mailing_model_real == "res.partner":
+                partners = self.env["res.partner"].search(
+                    mailing._get_recipients_domain(), limit=SUMMED_UP + 1
+                )
+                channel = "sms" if mailing.mailing_type == "sms" else "email"
+                facts = {"company": company, "channel": channel}
+                line = road._pin_line([{"partner": one, **facts} for one in partners])
+            mailing.secure_pin_summary = line["text"]
 
     def write(self, vals):
         if "secure_send" in vals:

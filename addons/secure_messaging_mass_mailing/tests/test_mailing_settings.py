@@ -59,3 +59,22 @@ class TestMailingSettings(MailingCase):
         marked = {kind: names for kind, names, _count in self.company._secure_marked()}
         self.assertEqual(marked["Mailings"], [waiting.display_name])
         self.assertIn("Mailings (1)", self.company._secure_marked_text())
+
+
+@tagged("post_install", "-at_install")
+class TestMailingPinLine(MailingCase):
+    def test_what_it_will_ask_for(self):
+        self.company.secure_pin_required = True
+        self.set_pin(self.contact, "839174")
+        mailing = self.mailing()
+        text = "Contact's PIN (1); 1 contact has none"
+        self.assertEqual(mailing.secure_pin_summary, text)
+        self.assertFalse(self.mailing(secure_send=False).secure_pin_summary)
+        # Whom targets stand for is found out as they are sent to
+        to_list = self.mailing(self.list_, mailing_domain=[])
+        text = "Contact's PIN; else: whoever has none is not sent to"
+        self.assertEqual(to_list.secure_pin_summary, text)
+        self.set_pin(self.company, "603852")
+        to_list.invalidate_recordset(["secure_pin_summary"])
+        text = "Contact's PIN; else: Company default PIN"
+        self.assertEqual(to_list.secure_pin_summary, text)
