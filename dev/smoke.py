@@ -24,6 +24,7 @@ from road import (
     token_in,
 )
 from smoke_chatter import Chatter
+from smoke_pins import Pins
 from stage import Stage
 
 
@@ -47,6 +48,7 @@ class Smoke:
         self.parallel_wrong_pins()
         self.killed_after_smtp()
         Chatter(self, check).walk()
+        Pins(self, check).walk()
         self.nothing_in_the_clear()
         self.no_warning()
 

@@ -23,7 +23,8 @@ class SecurePinSet(models.Model):
         owners = next(iter(pins)).union(*pins)
         field = self._owner_field(owners[:1])
         found = {
-            pin[field].id: pin for pin in self.sudo().search([(field, "in", owners.ids)])
+            pin[field].id: pin
+            for pin in self.sudo().search([(field, "in", owners.ids)])
         }
         made = []
         for owner, digits in pins.items():

@@ -79,8 +79,8 @@ class SecureRoadPins(models.AbstractModel):
 
     @api.model
     def _pin_line_of_any(self, company):
-        """Like :meth:`_pin_line`, where it is not known yet who gets it, or they are too
-        many to be looked at."""
+        """Like :meth:`_pin_line`, where it is not known yet who gets it, or too many to
+        look at do."""
         labels = self._pin_rule_labels()
         # sudo: whether there is a PIN, and whether one must be, is no secret to writers
         if self.env["secure.pin"]._of(company.sudo()):
@@ -89,9 +89,7 @@ class SecureRoadPins(models.AbstractModel):
             rest = self.env._("whoever has none is not sent to")
         else:
             rest = labels["none"]
-        text = self.env._(
-            "%(own)s; else: %(rest)s", own=labels["contact"], rest=rest
-        )
+        text = self.env._("%(own)s; else: %(rest)s", own=labels["contact"], rest=rest)
         return {"text": text, "missing": []}
 
     @api.model

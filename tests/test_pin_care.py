@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import BaseCase, Form, HttpCase, tagged
+from odoo.tests import BaseCase, HttpCase, tagged
 from odoo.tools import mute_logger
 
 from ..models import secure_pin_bulk
@@ -59,7 +59,9 @@ class PinCase(RoadCase):
 
     def to_dos(self, user):
         return (
-            self.env["mail.activity"].search([("user_id", "=", user.id)]).mapped("summary")
+            self.env["mail.activity"]
+            .search([("user_id", "=", user.id)])
+            .mapped("summary")
         )
 
     def run_bulk_cron(self):
@@ -70,7 +72,7 @@ class PinCase(RoadCase):
             self.env["secure.pin.bulk"]._cron_run()
 
 
-# -- which PIN will be asked for -----------------------------------------------------
+# -- which PIN will be asked for ----------------------------------------------
 
 
 @tagged("post_install", "-at_install")
@@ -144,7 +146,8 @@ class TestPinLine(PinCase):
         told = composed(**many, template_id=template.id)
         told.secure_send = True
         self.assertEqual(
-            told.secure_pin_summary, "Contact's PIN; else: whoever has none is not sent to"
+            told.secure_pin_summary,
+            "Contact's PIN; else: whoever has none is not sent to",
         )
 
     def test_sms_composer(self):
@@ -170,8 +173,9 @@ class TestPinLine(PinCase):
 
     def test_too_many_to_count(self):
         rows = [{"partner": self.contact, "company": self.company}] * 2
-        with patch.object(secure_pin_bulk, "CHUNK", 1), patch(
-            "odoo.addons.secure_messaging.models.secure_road_pins.SUMMED_UP", 1
+        with (
+            patch.object(secure_pin_bulk, "CHUNK", 1),
+            patch("odoo.addons.secure_messaging.models.secure_road_pins.SUMMED_UP", 1),
         ):
             line = self.env["secure.road"].with_user(self.sender)._pin_line(rows)
         self.assertIn("whoever has none is not sent to", line["text"])
@@ -206,7 +210,7 @@ class TestComposeLine(ComposeCase):
         self.assertEqual([one["name"] for one in form.pin_missing], ["C0", "C1", "C2"])
 
 
-# -- the PIN in the form for new messages ---------------------------------------------
+# -- the PIN in the form for new messages -------------------------------------
 
 
 @tagged("post_install", "-at_install")
@@ -223,7 +227,9 @@ class TestComposePin(ComposeCase):
         self.assertFalse(form.pin)
         self.assertTrue(form.has_kept_pin)
         names = [name for name in form._fields if not name.startswith("preview")]
-        readable = [name for name in names if form._has_field_access(form._fields[name], "read")]
+        readable = [
+            name for name in names if form._has_field_access(form._fields[name], "read")
+        ]
         self.assertIn("pin", readable)
         self.assertNotIn(PIN, str(form.read(readable)))
         self.assertNotIn(PIN, str(form.web_read({name: {} for name in readable})))
@@ -292,7 +298,7 @@ class TestComposePin(ComposeCase):
         self.assertFalse(form.with_user(self.colleague).sudo()._open("sealed_pin"))
 
 
-# -- where a PIN must not stand -------------------------------------------------------
+# -- where a PIN must not stand -----------------------------------------------
 
 
 @tagged("post_install", "-at_install")
@@ -332,7 +338,7 @@ class TestNotTogether(ComposeCase):
             self.set_pin(self.company, OTHER_PIN)
 
 
-# -- in no log and no error report ----------------------------------------------------
+# -- in no log and no error report --------------------------------------------
 
 
 @tagged("post_install", "-at_install")
@@ -406,7 +412,7 @@ class TestErrorReport(SecureCase, HttpCase):
         self.assertIn("Abc", "\n".join(logged.output))
 
 
-# -- many at once ----------------------------------------------------------------------
+# -- many at once -------------------------------------------------------------
 
 
 @tagged("post_install", "-at_install")
@@ -514,12 +520,7 @@ class TestImport(PinCase):
         self.crowd(1, ref="twice")
         self.contact.ref = "one"
         text = (
-            "ref,pin\n"
-            f"one,{PIN}\n"
-            f"nobody,{PIN}\n"
-            f"twice,{PIN}\n"
-            f"one,{OTHER_PIN}\n"
-            f",{PIN}\n"
+            f"ref,pin\none,{PIN}\nnobody,{PIN}\ntwice,{PIN}\none,{OTHER_PIN}\n,{PIN}\n"
         )
         self.other_contact.ref = "two"
         text += "two,\n"
@@ -821,7 +822,7 @@ class TestGenerate(PinCase):
             wizard.with_user(self.boss).action_generate()
 
 
-# -- a new PIN for what was sent --------------------------------------------------------
+# -- a new PIN for what was sent ----------------------------------------------
 
 
 @tagged("post_install", "-at_install")
@@ -931,7 +932,7 @@ class TestNewPin(PinCase):
             self.new_pin(sent.thread, pin="3456")
 
 
-# -- who is told ------------------------------------------------------------------------
+# -- who is told --------------------------------------------------------------
 
 
 @tagged("post_install", "-at_install")

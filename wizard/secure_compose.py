@@ -192,7 +192,9 @@ class SecureCompose(models.TransientModel):
         partners = self.env["res.partner"].browse(partner_ids)
         partners.check_access("read")
         known = self.env["secure.pin"]._known_numbers
-        return pin_policy.generate([number for one in partners for number in known(one)])
+        return pin_policy.generate(
+            [number for one in partners for number in known(one)]
+        )
 
     @api.model
     def canned_responses(self):

@@ -1,7 +1,7 @@
 """PINs for many contacts from a list, or generated for those chosen."""
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import email_normalize
 
 from ..tools import pin_list, pin_policy
@@ -21,7 +21,9 @@ class SecurePinImport(models.TransientModel):
     _name = "secure.pin.import"
     _description = "Import PINs"
 
-    text = fields.Text("List", store=False, compute="_compute_text", inverse="_set_all")
+    text = fields.Text(
+        "List", store=False, compute="_compute_text", inverse="_inverse_text"
+    )
     bulk_id = fields.Many2one("secure.pin.bulk", readonly=True)
 
     def _compute_text(self):
@@ -34,7 +36,7 @@ class SecurePinImport(models.TransientModel):
             raise UserError(self.env._("Please paste a list, or choose a file."))
         return self.bulk_id._shown_action()
 
-    def _set_all(self):
+    def _inverse_text(self):
         """All of the list or nothing: what is wrong is told by line, and what was typed
         stays in the form."""
         for wizard in self.filtered("text"):
@@ -102,15 +104,17 @@ class SecurePinImport(models.TransientModel):
     @api.model
     def _refusal_text(self, reason):
         return {
-            "empty": self.env._("The list is empty. It begins with a line of headings."),
+            "empty": self.env._(
+                "The list is empty. It begins with a line of headings."
+            ),
             "long": self.env._(
                 "The list is too long: %(lines)s contacts at once.",
                 lines=pin_list.MAX_LINES,
             ),
             "pin": self.env._("The first line of the list has no heading “pin”."),
             "contact": self.env._(
-                "The first line of the list does not say how contacts are named: “.id”, "
-                "“id”, “ref” or “email”."
+                "The first line of the list does not say how contacts are named: by "
+                "“.id”, “id”, “ref” or “email”."
             ),
             "broken": self.env._("The list cannot be read: it is not CSV."),
         }[reason]

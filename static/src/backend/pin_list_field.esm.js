@@ -4,6 +4,24 @@ import {registry} from "@web/core/registry";
 import {standardFieldProps} from "@web/views/fields/standard_field_props";
 import {useInputField} from "@web/views/fields/input_field_hook";
 
+/**
+ * @param {ArrayBuffer} data of a file
+ * @returns {String|null} its text, as spreadsheets save it; null when it is no text
+ */
+function asText(data) {
+    const start = new Uint8Array(data.slice(0, 2));
+    if (start[0] === 0xff && start[1] === 0xfe) {
+        return new TextDecoder("utf-16le").decode(data);
+    }
+    let text = "";
+    try {
+        text = new TextDecoder("utf-8", {fatal: true}).decode(data);
+    } catch {
+        text = new TextDecoder("windows-1252").decode(data);
+    }
+    return text.includes("\0") ? null : text;
+}
+
 /** A list of PINs, pasted or from a file that the browser reads: it is not uploaded. */
 export class PinListField extends Component {
     static template = "secure_messaging.PinListField";
@@ -30,24 +48,6 @@ export class PinListField extends Component {
             await this.props.record.update({[this.props.name]: text});
         }
     }
-}
-
-/**
- * @param {ArrayBuffer} data of a file
- * @returns {String|null} its text, as spreadsheets save it; null when it is no text
- */
-function asText(data) {
-    const start = new Uint8Array(data.slice(0, 2));
-    if (start[0] === 0xff && start[1] === 0xfe) {
-        return new TextDecoder("utf-16le").decode(data);
-    }
-    let text = "";
-    try {
-        text = new TextDecoder("utf-8", {fatal: true}).decode(data);
-    } catch {
-        text = new TextDecoder("windows-1252").decode(data);
-    }
-    return text.includes("\0") ? null : text;
 }
 
 registry.category("fields").add("secure_pin_list", {

@@ -8,6 +8,15 @@ import {registry} from "@web/core/registry";
 const LISTED = 200;
 const FILE_NAME = "pins.csv";
 
+/**
+ * @param {String} text of a cell
+ * @returns {String} the same for a CSV, which no spreadsheet takes for a formula
+ */
+function quoted(text) {
+    const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return `"${harmless.replaceAll('"', '""')}"`;
+}
+
 /** Shows many generated PINs, the one time they can be shown. */
 export class ShowPinsDialog extends Component {
     static template = "secure_messaging.ShowPinsDialog";
@@ -37,7 +46,9 @@ export class ShowPinsDialog extends Component {
     /** As “Import PINs” reads it, too. */
     get csv() {
         const rows = this.props.pins.map(({id, name, pin}) => [id, quoted(name), pin]);
-        return [[".id", "name", "pin"], ...rows].map((row) => row.join(";")).join("\r\n");
+        return [[".id", "name", "pin"], ...rows]
+            .map((row) => row.join(";"))
+            .join("\r\n");
     }
 
     /** Made by the browser and kept by it: the server has no such file. */
@@ -49,15 +60,6 @@ export class ShowPinsDialog extends Component {
         link.click();
         browser.setTimeout(() => URL.revokeObjectURL(url));
     }
-}
-
-/**
- * @param {String} text of a cell
- * @returns {String} the same for a CSV, which no spreadsheet takes for a formula
- */
-function quoted(text) {
-    const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-    return `"${harmless.replaceAll('"', '""')}"`;
 }
 
 async function showPins(env, {params}) {
