@@ -58,7 +58,7 @@ class Pins:
         self.check_gone(page, pin, "when the dialog is closed")
         page.reload()
         page.wait_for_selector(".o_form_view")
-        page.wait_for_load_state("networkidle")
+        page.wait_for_selector(".o-mail-Message")
         self.check_gone(page, pin, "after a reload")
 
     def import_list(self, page):
