@@ -83,12 +83,14 @@ class SecureRoadPins(models.AbstractModel):
         look at do."""
         labels = self._pin_rule_labels()
         # sudo: whether there is a PIN, and whether one must be, is no secret to writers
-        if self.env["secure.pin"]._of(company.sudo()):
-            rest = labels["default"]
-        elif company.sudo().secure_pin_required:
+        has_default = bool(self.env["secure.pin"]._of(company.sudo()))
+        source = company.sudo()._secure_least_rule()
+        if source == "none" and has_default:
+            source = "default"
+        if source == "default" and not has_default:
             rest = self.env._("whoever has none is not sent to")
         else:
-            rest = labels["none"]
+            rest = labels[source]
         text = self.env._("%(own)s; else: %(rest)s", own=labels["contact"], rest=rest)
         return {"text": text, "missing": []}
 
