@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export ARGS ATTACKERS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
 
-.PHONY: help run smoke test suites compare interop mutants pictures bench guess kill lockout restore shell psql hold setup lint clean distclean
+.PHONY: help run smoke test suites compare interop mutants page pictures bench guess kill lockout restore shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make interop    tests beside OCA's helpdesk_mgmt, which it downloads"
 	@echo "make mutants    small faults in the code of PINs, links and log: are they noticed?"
 	@echo "make smoke      the whole road without hands: SMTP, SMS, browser"
+	@echo "make page       the public page in a browser: accessibility, keyboard, its script"
 	@echo "make pictures   the pictures in docs/pictures, taken anew"
 	@echo "make bench      what it costs, into build/bench.json (FULL=1: with 10,000 contacts and"
 	@echo "                100,000 messages, too; ARGS=keys: keys alone)"
@@ -32,7 +33,7 @@ help:
 	@echo
 	@echo "ODOO_HOME=<folder> uses the Odoo 19 you have instead of downloading one."
 
-run smoke test suites compare interop mutants pictures bench guess kill lockout restore shell psql hold setup clean distclean:
+run smoke test suites compare interop mutants page pictures bench guess kill lockout restore shell psql hold setup clean distclean:
 	@$(PYTHON) dev/cli.py $@
 
 lint:

@@ -42,7 +42,9 @@ def page_route(path, method, readonly=False, **options):
             try:
                 return handler(self, *args, **kwargs)
             except (KeysUnavailable, KeyMissing):
-                return self._state_page("unavailable", self._env()["secure.link"], 503)
+                text = self._own(_text(kwargs, "body"))
+                no_link = self._env()["secure.link"]
+                return self._state_page("unavailable", no_link, 503, text=text)
 
         return route(guarded)
 
@@ -72,7 +74,7 @@ class SecurePage(PageAnswers, http.Controller):
         """Ask for a one-time code. The answer never tells whether one was sent."""
         link = self._link(token)
         closed = self._closed_gate(link, token) or self._refused_form(link, form)
-        return closed or self._ask_code(link, self._gate_path(token), form)
+        return closed or self._ask_code(link, self._gate_path(token))
 
     @page_route(GATE + "/renew", "POST")
     def renew(self, token, **form):
@@ -80,23 +82,18 @@ class SecurePage(PageAnswers, http.Controller):
         link = self._link(token)
         if not link:
             return self._unknown()
-        refused = self._refused_form(link, form)
-        if refused:
-            return refused
-        if link._state() == "expired":
-            link._ask_renewal(self._remote_addr())
-        return self._state_page("renewal_asked", link, 200)
+        return self._ask_renewal(link, form)
 
     # -- the door: with a grant --------------------------------------------------
 
     @page_route(DOOR, "GET")
-    def conversation(self, handle, before=0, **_query):
+    def conversation(self, handle, before="", **_query):
         """Read the conversation; the first view writes the receipts."""
         grant = self._grant(handle)
         kept_out = self._kept_out(grant)
         if kept_out:
             return kept_out
-        before = int(before) if re.fullmatch("[0-9]{1,9}", str(before)) else 0
+        before = before if re.fullmatch("[0-9a-f]{32}", before) else ""
         messages = self._pages()._page_messages(grant.thread_id, before)
         self._pages()._write_receipts(grant, messages, self._remote_addr())
         grant._touch()
@@ -109,14 +106,19 @@ class SecurePage(PageAnswers, http.Controller):
         """Take an answer with its files; whatever is wrong, the text is kept."""
         grant = self._grant(handle)
         text = _text(form, "body").strip()
-        kept_out = self._kept_out(grant, 403, draft=text)
-        if kept_out:
-            return kept_out
-        refused = self._refused_form(grant, form)
+        if not grant:
+            return self._closed_door(grant, text)
+        refused = self._refused_form(grant, form, text)
         if refused:
             return refused
+        kept_out = self._kept_out(grant, 403, text)
+        if kept_out:
+            return kept_out
         if form.get("resume"):
-            grant._keep_draft(text)
+            if text:
+                grant._keep_draft(text)
+            if form["resume"] == "again":
+                grant._end()
             return self._see_other(self._door_path(grant))
         files = request.httprequest.files.getlist("files")
         files = [(file.filename, file.read()) for file in files if file.filename]
@@ -136,38 +138,59 @@ class SecurePage(PageAnswers, http.Controller):
             )
         return self._see_other(self._door_path(grant) + "?sent=1")
 
-    @page_route(DOOR + "/open", "POST", max_content_length=limits.MEGABYTE)
+    @page_route(DOOR + "/open", "POST")
     def reopen(self, handle, **form):
-        """The PIN again, after the door closed by itself; the text comes along."""
+        """The PIN again, after the door closed by itself; what was kept of a text is
+        found behind it."""
+        grant = self._grant(handle)
+        if not grant or grant.link_id._state() != "live":
+            return self._closed_door(grant)
+        refused = self._refused_form(grant, form)
+        return refused or self._try_to_open(
+            grant.link_id, self._door_path(grant) + "/open", form, grant
+        )
+
+    @page_route(DOOR + "/renew", "POST")
+    def renew_from_door(self, handle, **form):
+        """Ask for a new link where the door closed because the link expired."""
         grant = self._grant(handle)
         if not grant:
             return self._closed_door(grant)
-        link = grant.link_id
-        closed = self._closed_gate(link) or self._refused_form(grant, form)
-        return closed or self._try_to_open(
-            link, self._door_path(grant) + "/open", form, grant
-        )
+        return self._ask_renewal(grant.link_id, form)
 
-    @page_route(DOOR + "/code", "POST", max_content_length=limits.MEGABYTE)
+    @page_route(DOOR + "/code", "POST")
     def code_again(self, handle, **form):
         """Ask for a one-time code, after the door closed by itself."""
         grant = self._grant(handle)
-        if not grant:
+        if not grant or grant.link_id._state() != "live":
             return self._closed_door(grant)
-        link = grant.link_id
-        closed = self._closed_gate(link) or self._refused_form(grant, form)
-        return closed or self._ask_code(link, self._door_path(grant), form, grant)
+        refused = self._refused_form(grant, form)
+        return refused or self._ask_code(grant.link_id, self._door_path(grant))
 
     @page_route(DOOR + "/stay", "POST")
     def stay(self, handle, **form):
         """Start the idle time anew: seconds left as JSON; the page without script."""
         grant = self._grant(handle)
         if not grant._holds() or self._refused_form(grant, form):
-            return request.make_json_response({"idle_seconds": 0}, status=403)
+            return self._json({"idle_seconds": 0}, status=403)
         grant._touch()
         if "text/html" in request.httprequest.headers.get("Accept", ""):
             return self._see_other(self._door_path(grant))
-        return request.make_json_response({"idle_seconds": grant._seconds_left()})
+        return self._json(grant._time_left())
+
+    @page_route(DOOR + "/news", "GET")
+    def news(self, handle, known="", **_query):
+        """What an open page does not show yet. Being asked is no activity: it does not
+        keep the door open. Receipts are written, as the script asks for what it will
+        show at once, and only while its page is in front."""
+        grant = self._grant(handle)
+        if self._kept_out(grant):
+            return self._json({"idle_seconds": 0}, status=403)
+        pages, address = self._pages(), self._door_path(grant)
+        messages = pages._news(grant.thread_id, known)
+        pages._write_receipts(grant, messages, self._remote_addr())
+        html = pages._render_news(messages, grant.thread_id, address)
+        return self._json({"html": html, **grant._time_left()})
 
     @page_route(DOOR + "/leave", "POST")
     def leave(self, handle, **form):
@@ -199,10 +222,18 @@ class SecurePage(PageAnswers, http.Controller):
 
     # -- opening -----------------------------------------------------------------
 
+    def _ask_renewal(self, link, form):
+        """A new link, to the address on file; the same answer whatever comes of it."""
+        refused = self._refused_form(link, form)
+        if refused:
+            return refused
+        if link._state() == "expired":
+            link._ask_renewal(self._remote_addr())
+        return self._state_page("renewal_asked", link, 200)
+
     def _try_to_open(self, link, action, form, grant=None):
         """The PIN, or the button where none is asked, for a live link."""
         remote_addr = self._remote_addr()
-        draft = _text(form, "draft")
         link._note_opened(remote_addr)
         rule = link.thread_id._effective_rule()
         if rule != "none":
@@ -214,17 +245,15 @@ class SecurePage(PageAnswers, http.Controller):
             if result != "right":
                 error = self._not_right(link, rule, result)
                 return self._gate_page(
-                    link, action, status=403, error=error, draft=draft, grant=grant
+                    link, action, status=403, error=error, grant=grant
                 )
         opened, secret = self._env()["secure.grant"]._open(link)
-        # What was kept of an earlier text is shown behind the PIN only
-        opened._keep_draft(draft or (grant._draft() if grant else ""))
         path = self._door_path(opened)
         response = self._see_other(path)
         self._set_cookie(response, COOKIE, secret, path)
         return response
 
-    def _ask_code(self, link, action, form, grant=None):
+    def _ask_code(self, link, action):
         """A code for a live link. Answers with a redirect: a phone whose reader has
         looked at the SMS meanwhile often loads the page anew."""
         if link.thread_id._effective_rule() == "code":
@@ -233,9 +262,6 @@ class SecurePage(PageAnswers, http.Controller):
             lock = self._env()["secure.code"]._ask(link, remote_addr)
             if lock:
                 return self._locked(link, lock)
-        draft = _text(form, "draft")
-        if grant and draft:
-            grant._keep_draft(draft)
         return self._see_other(f"{action}?code=asked")
 
     def _not_right(self, link, rule, result):

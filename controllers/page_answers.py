@@ -64,26 +64,35 @@ class PageAnswers:
     def _door_path(self, grant):
         return f"/sm/c/{grant.handle}"
 
-    def _refused_form(self, holder, form):
+    def _refused_form(self, holder, form, text=""):
         """An answer when a form was not sent by a person who had the page before them.
 
         :param holder: the link or grant whose form it is
+        :param str text: what was typed, handed back
         """
         given = str(form.get("form_token") or "")
-        cross_site = request.httprequest.headers.get("Sec-Fetch-Site") == "cross-site"
         genuine = hmac.compare_digest(given.encode(), holder._form_token().encode())
-        if cross_site or not genuine:
-            return self._state_page("form_expired", self._link_of(holder), 400)
+        text = self._own(text)
+        if self._is_cross_site() or not genuine:
+            link = self._link_of(holder)
+            return self._state_page("form_expired", link, 400, text=text)
         if not request.httprequest.cookies.get(COOKIE_TEST):
-            return self._state_page("cookies", self._link_of(holder), 400)
+            return self._state_page("cookies", self._link_of(holder), 400, text=text)
         return None
+
+    def _is_cross_site(self):
+        return request.httprequest.headers.get("Sec-Fetch-Site") == "cross-site"
+
+    def _own(self, text):
+        """A text that may be handed back: no other site puts words on this page."""
+        return "" if self._is_cross_site() else text
 
     def _link_of(self, holder):
         return holder if holder._name == "secure.link" else holder.link_id
 
     # -- answers -------------------------------------------------------------------
 
-    def _closed_gate(self, link, token=""):
+    def _closed_gate(self, link, token="", **values):
         """What the holder of a link that does not open is told; None for a live one.
 
         :param str token: when the visitor came with it, and may ask for a new one
@@ -93,34 +102,50 @@ class PageAnswers:
         state = link._state()
         if state == "live":
             return None
+        if token:
+            values["renew_path"] = self._gate_path(token)
         renew_action = ""
-        if token and state == "expired" and link._can_ask_renewal():
-            renew_action = self._gate_path(token) + "/renew"
+        if state == "expired" and link._can_ask_renewal():
+            renew_action = values["renew_path"] + "/renew"
         status = 429 if state == "locked" else 410
-        return self._state_page(state, link, status, renew_action=renew_action)
+        return self._state_page(
+            state, link, status, **{**values, "renew_action": renew_action}
+        )
 
-    def _closed_door(self, grant, draft=""):
-        """The PIN again for a browser that was inside; else a word on how to get in."""
-        link = grant.link_id
+    def _closed_door(self, grant, text=""):
+        """The PIN again for a browser that was inside; else a word on how to get in.
+
+        :param str text: what was typed behind the door; its form was found genuine
+        """
         if not grant:
-            return self._state_page("closed", link, 403)
-        action = self._door_path(grant) + "/open"
-        closed = self._closed_gate(link)
-        return closed or self._gate_page(link, action, grant=grant, draft=draft)
+            return self._state_page("closed", grant.link_id, 403, text=self._own(text))
+        if text:
+            grant._keep_draft(text)
+        link, path = grant.link_id, self._door_path(grant)
+        # What leads nowhere any more may stay so: the text is handed back
+        lost = text if link._state() == "revoked" else ""
+        kept = bool(grant.draft_sealed) and not lost
+        return self._closed_gate(
+            link, renew_path=path, kept=kept, text=lost
+        ) or self._gate_page(link, path + "/open", grant=grant)
 
-    def _kept_out(self, grant, status=200, draft=""):
+    def _kept_out(self, grant, status=200, text=""):
         """What routes behind the door ask before anything else: an answer for whoever
         may not read, or not yet; None for who may.
 
         :param int status: of the page that asks for consent
-        :param str draft: what was typed, to be kept
+        :param str text: what was typed, to be kept; its form was found genuine
         """
         if not grant._holds():
-            return self._closed_door(grant, draft=draft)
+            return self._closed_door(grant, text)
         wanted = grant.thread_id._consent_wanted()
-        return wanted and self._consent_page(grant, wanted, status, draft=draft)
+        if not wanted:
+            return None
+        if text:
+            grant._keep_draft(text)
+        return self._consent_page(grant, wanted, status)
 
-    def _consent_page(self, grant, wanted, status=200, draft="", changed=False):
+    def _consent_page(self, grant, wanted, status=200, changed=False):
         """The consent text, in the place of everything behind the door.
 
         :param wanted: ``ConsentWanted``
@@ -129,15 +154,14 @@ class PageAnswers:
         if not wanted.version:
             return self._state_page("unavailable", grant.link_id, 503)
         grant._touch()
-        html = self._pages()._consent(
-            grant, self._door_path(grant), wanted, changed=changed, draft=draft
-        )
+        address = self._door_path(grant)
+        html = self._pages()._consent(grant, address, wanted, changed=changed)
         return self._respond(html, status)
 
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)
 
-    def _gate_page(self, link, action, status=200, grant=None, error="", draft=""):
+    def _gate_page(self, link, action, status=200, grant=None, error=""):
         question = link.env["secure.pin"]._question(link)
         html = self._pages()._gate(
             link.thread_id.company_id,
@@ -145,8 +169,7 @@ class PageAnswers:
             form_token=(grant or link)._form_token(),
             question=question,
             error=error,
-            draft=draft,
-            kept=bool(draft or (grant and grant.draft_sealed)),
+            kept=bool(grant and grant.draft_sealed),
             asked=question.rule == "code" and bool(request.params.get("code")),
         )
         return self._respond(html, status)
@@ -174,6 +197,9 @@ class PageAnswers:
         if not request.httprequest.cookies.get(COOKIE_TEST):
             self._set_cookie(response, COOKIE_TEST, "1", "/sm")
         return response
+
+    def _json(self, data, status=200):
+        return request.make_json_response(data, headers=HEADERS[1:], status=status)
 
     def _see_other(self, path):
         response = request.redirect(path, code=303)

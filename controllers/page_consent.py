@@ -2,8 +2,7 @@
 
 from ..models.secure_consent import AGREED, DECLINED, WITHDRAWN
 from ..models.secure_thread_consent import ConsentWanted
-from ..tools import limits
-from .page import DOOR, SecurePage, _text, page_route
+from .page import DOOR, SecurePage, page_route
 
 CONSENT = DOOR + "/consent"
 
@@ -22,19 +21,16 @@ class SecurePageConsent(SecurePage):
         html = self._pages()._consent_given(grant, self._door_path(grant), given)
         return self._respond(html, 200)
 
-    @page_route(CONSENT, "POST", max_content_length=limits.MEGABYTE)
+    @page_route(CONSENT, "POST")
     def answer_consent(self, handle, **form):
         """Take the answer to the text that was shown; to another one it counts for
         nothing."""
         grant = self._grant(handle)
-        draft = _text(form, "draft")
         if not grant._holds():
-            return self._closed_door(grant, draft=draft)
+            return self._closed_door(grant)
         refused = self._refused_form(grant, form)
         if refused:
             return refused
-        if draft:
-            grant._keep_draft(draft)
         answer = form.get("answer")
         if answer == WITHDRAWN:
             return self._withdraw(grant)

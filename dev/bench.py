@@ -14,6 +14,7 @@ from time import perf_counter
 from urllib.parse import urlencode, urlsplit
 
 import bench_keys
+import bench_poll
 import bench_send
 import psutil
 from road import PIN, SET_UP, WRONG_PIN
@@ -194,10 +195,12 @@ def main(stage):
     gate, login = bench.first_byte()
     files = bench.weight()
     wrong, locked = bench.pins()
+    polling, polling_row = bench_poll.run(bench)
     figures = {
         "gate_vs_login_ttfb": round(gate / login, 3),
         "page_gzip_bytes": sum(files.values()),
         "wrong_pin_vs_locked": round(wrong / locked, 2),
+        **polling,
     }
     rows = [
         (
@@ -218,6 +221,7 @@ def main(stage):
             "at least 10",
             f"{wrong:.1f} / {locked:.1f} ms",
         ),
+        polling_row,
     ]
     for what, value, bar, detail in rows:
         print(f"    {what:28} {value:10,.2f}   {bar:14} ({detail})")

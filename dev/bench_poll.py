@@ -1,89 +1,97 @@
-"""How long an open page waits for its news: one reader alone, and fifty at a time, each
-of whom asks as often as the page does."""
+"""The part of `make bench` with open pages: 50 readers, each of whose pages asks for new
+messages every 15 seconds."""
 
 import random
-import re
 import statistics
 import threading
-from time import monotonic, perf_counter, sleep
-from urllib.parse import urlsplit
-
-import requests
-from road import PIN
+from time import perf_counter, sleep
 
 READERS = 50
-EVERY = 15  # seconds, as static/src/page/page.js
-LASTS = 60  # seconds
-ALONE = 100  # requests of one reader
+SECONDS = 15
+ROUNDS = 4
+ALONE = 40
+WARM_UP = 5
+MESSAGES = 20
 
-MAKE = """
-staff = env["res.users"].browse({staff})
-partners = env["res.partner"].create([
-    dict(name=f"Reader {{n}}", email=f"reader{{n}}@bench.example")
-    for n in range({count})])
-for partner in partners:
-    env["secure.pin"]._set(partner, "{pin}")
+MAKE_DOORS = f"""
+staff = env["res.users"].search([("login", "=", "sam")])
+threads = env["secure.thread"].with_user(staff)
+partners = env["res.partner"].create(
+    [dict(name=f"Reader {{n}}", email=f"reader{{n}}@bench.example")
+     for n in range({READERS})])
+sent = threads._send([
+    dict(partner=partner, company=env.company, body="<p>text</p>" * 20)
+    for partner in partners], leave=False)
+threads._send([
+    dict(thread=row.thread, body="<p>text</p>", direction="inbound")
+    for row in sent for _number in range({MESSAGES} - 1)])
 result = []
-for turn in range(10):
-    sent = env["secure.thread"].with_user(staff)._send([
-        dict(partner=partner, company=env.company, subject="Bench",
-             body="<p>text</p>" * 20, **dict(thread=threads[partner]) if turn else {{}})
-        for partner in partners])
-    threads = {{row.thread.partner_id: row.thread for row in sent}}
-    result = [row.link._urls()[row.link.id] for row in sent]
+for row in sent:
+    grant, secret = env["secure.grant"]._open(row.link.sudo())
+    messages = env["secure.page"]._page_messages(row.thread.sudo())
+    marks = [env["secure.page"]._message_mark(message) for message in messages]
+    result.append([f"/sm/c/{{grant.handle}}/news?known=" + ".".join(marks), secret])
 """
 
 
-class Reader:
-    """A browser with an open conversation."""
+class Polling:
+    """Open pages of different conversations."""
 
-    def __init__(self, base_url, path):
-        """Enter the PIN, and note what the page has."""
-        self.session = requests.Session()
-        gate = self.session.get(base_url + path, timeout=60).text
-        token = re.search(r'name="form_token"[^>]*value="([0-9a-f]+)"', gate)[1]
-        form = {"form_token": token, "pin": PIN}
-        page = self.session.post(base_url + path, data=form, timeout=60).text
-        marks = re.findall(r'data-mark="([^"]*)"', page)
-        news = re.search(r'data-news="([^"]*)"', page)[1]
-        self.url = f"{base_url}{news}?known={'.'.join(marks)}"
+    def __init__(self, bench):
+        """Have the doors open."""
+        self.bench = bench
+        self.doors = bench.stage.odoo(MAKE_DOORS)
+        self.times = []
 
-    def ask(self):
-        """Milliseconds that an answer takes, with nothing new in it."""
+    def ask(self, door):
+        """Milliseconds until one answer is there."""
+        path, secret = door
+        connection = self.bench.connect()
         start = perf_counter()
-        answer = self.session.get(self.url, timeout=60)
-        taken = 1000 * (perf_counter() - start)
-        if answer.status_code != 200 or answer.json()["html"]:
-            raise AssertionError(f"{answer.status_code}: {answer.text[:200]}")
-        return taken
+        connection.request("GET", path, headers={"Cookie": f"sm={secret}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        milliseconds = (perf_counter() - start) * 1000
+        if answer.status != 200 or b'"html": ""' not in body:
+            raise AssertionError(f"news answered {answer.status}: {body[:200]}")
+        return milliseconds
+
+    def alone(self):
+        """The median of one reader."""
+        times = [self.ask(self.doors[0]) for _number in range(WARM_UP + ALONE)]
+        return statistics.median(times[WARM_UP:])
+
+    def together(self):
+        """The 95th percentile of all of them at once."""
+        readers = [
+            threading.Thread(target=self.read, args=(door, random.uniform(0, SECONDS)))  # noqa: S311
+            for door in self.doors
+        ]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        if len(self.times) != READERS * ROUNDS:
+            raise AssertionError(f"only {len(self.times)} answers came")
+        return statistics.quantiles(self.times, n=20)[-1]
+
+    def read(self, door, start):
+        """One page that stays open for a while."""
+        sleep(start)
+        for _round in range(ROUNDS):
+            begin = perf_counter()
+            self.times.append(self.ask(door))
+            sleep(max(0, SECONDS - (perf_counter() - begin)))
 
 
-def measure(stage, staff):
-    """Milliseconds: (median of one reader alone, 95 % of fifty, their number)."""
-    code = MAKE.format(staff=staff, count=READERS, pin=PIN)
-    paths = [urlsplit(url).path for url in stage.odoo(code)]
-    readers = [Reader(stage.base_url, path) for path in paths]
-    for _warm_up in range(10):
-        readers[0].ask()
-    alone = statistics.median(readers[0].ask() for _n in range(ALONE))
-    taken, failed = [], []
-
-    def read(reader):
-        """Ask now and then, from a random moment on."""
-        end = monotonic() + LASTS
-        sleep(random.random() * EVERY)
-        try:
-            while monotonic() < end:
-                taken.append(reader.ask())
-                sleep(EVERY)
-        except (AssertionError, requests.RequestException) as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=read, args=(one,)) for one in readers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise AssertionError(f"{len(failed)} readers failed: {failed[0]}")
-    return alone, statistics.quantiles(taken, n=20)[-1], len(taken)
+def run(bench):
+    """:return: the figure, and the row to be printed"""
+    polling = Polling(bench)
+    alone, together = polling.alone(), polling.together()
+    row = (
+        "50 pages polling: p95 / one",
+        together / alone,
+        "at most 3.0",
+        f"{together:.1f} / {alone:.1f} ms",
+    )
+    return {"polling_p95_vs_one": round(together / alone, 2)}, row

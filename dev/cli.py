@@ -84,6 +84,11 @@ def smoke(_options):
     return _play("smoke")
 
 
+def page(_options):
+    """the public page in a browser: accessibility, keyboard, its script"""
+    return _play("page")
+
+
 def pictures(_options):
     """take the documentation's pictures anew, into docs/pictures/"""
     return _play("pictures")
@@ -193,6 +198,7 @@ COMMANDS = {
         compare,
         interop,
         mutants,
+        page,
         pictures,
         bench,
         guess,

@@ -31,6 +31,7 @@ class Stage:
         self.build_folder = Path(facts["build_folder"])
         self.checkout = Path(facts["checkout"])
         self.chromium = facts["chromium"]
+        self.axe = Path(facts["axe"])
         self._config = facts["config"]
         self.odoo_command = facts["odoo_command"]
         self._sessions = {}

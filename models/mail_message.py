@@ -38,6 +38,7 @@ class MailMessage(models.Model):
         help="The conversation that a notification in a document's chatter leads to.",
     )
     secure_seen_date = fields.Datetime(copy=False, groups=fields.NO_ACCESS)
+    secure_withdrawn_date = fields.Datetime(copy=False, groups=fields.NO_ACCESS)
 
     # -- writing ---------------------------------------------------------------
 

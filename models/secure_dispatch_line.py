@@ -19,10 +19,11 @@ DELIVERIES = [
     ("opened", "Opened"),
     ("read", "Read"),
     ("answered", "Answered"),
+    ("withdrawn", "Withdrawn"),
 ]
 """What is known of a notification, the furthest step that was reached. Delivered means
 for an SMS that the gateway said so, for an email that the mail server took it and has
-not sent it back."""
+not sent it back. Withdrawn means that nobody had read it by then."""
 UNREACHED = ("error", "bounced")
 NOT_ARRIVED = ("bounce", "exception", "canceled")
 """What Odoo notes of notifications that did not arrive: failures that their author has
@@ -109,6 +110,8 @@ class SecureDispatchLine(models.Model):
             return "answered"
         if message.secure_seen_date:
             return "read"
+        if message.secure_withdrawn_date:
+            return "withdrawn"
         if link.opened_at:
             return "opened"
         # Of the last notification: a new link comes with one of its own

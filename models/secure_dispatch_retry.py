@@ -21,7 +21,7 @@ class SecureDispatchRetry(models.Model):
     def _unreached_lines(self):
         """Those who have it in their conversation, and do not know: their notification
         could not leave, or came back. Not of mailings, which try again themselves; nor
-        whose link was withdrawn.
+        whose link or message was withdrawn.
 
         :return: ``secure.dispatch.line``, as superuser
         """
@@ -43,6 +43,9 @@ class SecureDispatchRetry(models.Model):
                     WHERE line.dispatch_id = ANY(%s)
                       AND line.state = 'sent'
                       AND link.revoked_at IS NULL
+                      AND EXISTS (SELECT FROM mail_message
+                                   WHERE id = line.message_id
+                                     AND secure_withdrawn_date IS NULL)
                       AND notified.notification_status = ANY(%s)
                     ORDER BY line.id""",
                 ours.ids,

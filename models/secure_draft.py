@@ -5,7 +5,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..tools import content, limits
+from ..tools import content, file_types, limits
 from ..tools.keyring import new_uid
 
 OUTBOUND, INBOUND, INTERNAL = "outbound", "inbound", "internal"
@@ -84,6 +84,10 @@ class SecureDraft(models.AbstractModel):
         ):
             return self.env._("Please write a message, or add a file.")
         if len(draft["body"]) > limits.BODY_MAX_CHARACTERS:
+            if content.is_short_without_pictures(draft["body"]):
+                return self.env._(
+                    "The pictures in this text are too large. Please add them as files."
+                )
             return self.env._("This message is too long.")
         too_much = self._files_problem(draft)
         if too_much or draft["direction"] != OUTBOUND:
@@ -145,6 +149,13 @@ class SecureDraft(models.AbstractModel):
         except limits.TooMuch as refusal:
             return self._too_much_text(refusal)
         if draft["direction"] == INBOUND and files:
+            unwelcome = self._unwelcome_file(draft)
+            if unwelcome:
+                return self.env._(
+                    "%(name)s is of a type we cannot take. Please send documents, "
+                    "pictures or a ZIP file.",
+                    name=unwelcome,
+                )
             used = self._client_bytes_today(draft["thread"])
             if (
                 used + sum(size for _name, size in files)
@@ -153,6 +164,15 @@ class SecureDraft(models.AbstractModel):
                 return self.env._(
                     "That is all the files we can take today. Please go on tomorrow."
                 )
+        return ""
+
+    @api.model
+    def _unwelcome_file(self, draft):
+        """The name of the first file of a type that is not taken from contacts."""
+        for name, data in draft["attachments"]:
+            name = content.clean_file_name(name)
+            if not file_types.is_allowed(name, data):
+                return name
         return ""
 
     @api.model

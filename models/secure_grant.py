@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
-from ..tools import content
+from ..tools import content, limits
 from ..tools import token as tokens
 from ..tools.keyring import Purpose, new_uid
 from .sealed_fields import SealedColumn
@@ -37,6 +37,11 @@ class SecureGrant(models.Model):
     pin_state = fields.Char(
         required=True, help="PIN rule and generation it was opened with."
     )
+    contact_id = fields.Integer(
+        required=True,
+        help="Whose conversation it was when it was opened. A plain number: merging "
+        "contacts changes what points to them.",
+    )
     address = fields.Char(help="The contact's address on file when it was opened.")
     idle_until = fields.Datetime(required=True)
     expires_at = fields.Datetime(required=True, index=True)
@@ -65,11 +70,13 @@ class SecureGrant(models.Model):
                 "thread_id": thread.id,
                 "link_id": link.id,
                 "pin_state": thread._pin_state(),
+                "contact_id": thread.partner_id.id,
                 "address": thread._address_on_file(link.channel),
                 "idle_until": now + GRANT_IDLE,
                 "expires_at": min(now + GRANT_ABSOLUTE, link.expires_at),
             }
         )
+        grant._take_over_draft()
         return grant, secret
 
     @api.model
@@ -95,11 +102,11 @@ class SecureGrant(models.Model):
         return bool(
             self
             and now < self.idle_until
-            and now < self.expires_at
-            and now < link.expires_at
+            and now < self._hard_end()
             and not link.revoked_at
             and not link._key_is_gone()
             and thread.active
+            and self.contact_id == thread.partner_id.id
             and thread.partner_id.active
             and self.pin_state == thread._pin_state()
             and self.address == thread._address_on_file(link.channel)
@@ -113,8 +120,23 @@ class SecureGrant(models.Model):
 
     def _seconds_left(self):
         """How long the door stays open if the reader does nothing."""
-        end = min(self.idle_until, self.expires_at, self.link_id.expires_at)
+        end = min(self.idle_until, self._hard_end())
         return max(0, int((end - fields.Datetime.now()).total_seconds()))
+
+    def _hard_end(self):
+        """When the door closes whatever the reader does."""
+        return min(self.expires_at, self.link_id.expires_at)
+
+    def _time_left(self):
+        """What the page must know of its end.
+
+        :return: dict: ``idle_seconds``, and in ``final`` what ends it when staying
+            gains nothing: ``grant`` or ``link``; else empty
+        """
+        final = ""
+        if self._hard_end() <= self.idle_until:
+            final = "link" if self.link_id.expires_at <= self.expires_at else "grant"
+        return {"idle_seconds": self._seconds_left(), "final": final}
 
     def _end(self):
         """Close the door. The row stays for a while: with its cookie, the PIN alone
@@ -161,9 +183,27 @@ class SecureGrant(models.Model):
         thread._tell_responsible(sent.message)
 
     def _keep_draft(self, text):
+        """Keep a text for the next page, instead of what was kept before."""
         place = (self._name, self.secure_uid, "draft")
         seal = self.env["secure.keyring"]._seal
+        text = text[: limits.BODY_MAX_CHARACTERS]
         self.draft_sealed = seal(Purpose.CONTENT, place, text) if text else False
+
+    def _take_over_draft(self):
+        """What was half typed behind a door that has closed is found behind the next
+        one to the same conversation: by this link or another, after a new PIN too."""
+        others = self.sudo().search(
+            [
+                ("thread_id", "=", self.thread_id.id),
+                ("draft_sealed", "!=", False),
+                ("id", "!=", self.id),
+            ],
+            order="id desc",
+        )
+        left = next((door for door in others if not door._holds()), None)
+        if left:
+            self._keep_draft(left._draft())
+            left._keep_draft("")
 
     def _draft(self):
         if not self.draft_sealed:

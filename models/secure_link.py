@@ -216,8 +216,12 @@ class SecureLink(models.Model):
     # -- ending --------------------------------------------------------------
 
     def _revoke(self):
-        """Withdraw links; open pages close at their next request."""
+        """Withdraw links; open pages close at their next request.
+
+        :return: those that were not withdrawn before
+        """
         live = self.filtered(lambda link: not link.revoked_at)
         live.sudo().write({"revoked_at": fields.Datetime.now()})
         live._take_back()
         self.env["secure.access.log"]._log("revoked", live)
+        return live

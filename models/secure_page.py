@@ -2,15 +2,13 @@
 
 import base64
 import hashlib
-import re
 from functools import lru_cache
 
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.tools import file_open, format_datetime, ormcache
 
-from ..tools import content, limits
+from ..tools import file_types, limits
 from ..tools import token as tokens
-from .secure_draft import INBOUND, OUTBOUND
 
 MESSAGES_PER_PAGE = 40
 ACTION_MARKS = ("[[action]]", "[[code_action]]")
@@ -30,8 +28,8 @@ class SecurePage(models.AbstractModel):
 
         :param actions: (where its form goes, where codes are asked for)
         :param question: ``Question``
-        :param state: ``error`` to be told, ``draft`` to be carried along, whether a
-            text is ``kept`` and a code was ``asked`` for
+        :param state: ``error`` to be told, whether a half-typed text is ``kept`` behind
+            it, and whether a code was ``asked`` for
         """
         if any(state.values()):
             return self._render_gate(
@@ -65,7 +63,7 @@ class SecurePage(models.AbstractModel):
                 "form_token": form_token,
                 "question": question,
                 "rule": question.rule,
-                **{"error": "", "draft": "", "kept": False, "asked": False, **state},
+                **{"error": "", "kept": False, "asked": False, **state},
             },
         )
 
@@ -76,6 +74,8 @@ class SecurePage(models.AbstractModel):
             "renew_action": "",
             "form_token": "",
             "channel": "email",
+            "kept": False,
+            "text": "",
         }
         title = self.env._("Secure message")
         return self._render(
@@ -85,11 +85,11 @@ class SecurePage(models.AbstractModel):
         )
 
     @api.model
-    def _conversation(self, grant, address, before=0, messages=None, **values):
+    def _conversation(self, grant, address, before="", messages=None, **values):
         """The conversation of a grant that holds.
 
         :param str address: path of this grant's page
-        :param int before: id of the message the page ends before; 0 for the newest
+        :param str before: uid of the message the page ends before; empty: the newest
         :param messages: what :meth:`_page_messages` gave, when it was asked already
         """
         thread = grant.thread_id
@@ -108,6 +108,7 @@ class SecurePage(models.AbstractModel):
                 ),
                 "older_url": self._older_url(messages, address),
                 "newer_url": address if before else "",
+                "news_url": "" if before else f"{address}/news",
                 "action": address,
                 "form_token": grant._form_token(),
                 "reply_key": tokens.new_public_id(),
@@ -115,7 +116,7 @@ class SecurePage(models.AbstractModel):
                 "error": "",
                 "notice": "",
                 "file_limits": self._file_limits(),
-                "idle_seconds": grant._seconds_left(),
+                **grant._time_left(),
                 "stay_action": f"{address}/stay",
                 "leave_action": f"{address}/leave",
                 "consent_url": "",
@@ -123,80 +124,17 @@ class SecurePage(models.AbstractModel):
             },
         )
 
-    # -- messages --------------------------------------------------------------
-
-    @api.model
-    def _page_messages(self, thread, before=0):
-        """Newest first, one more than a page to know whether there are older ones."""
-        domain = [
-            ("model", "=", "secure.thread"),
-            ("res_id", "=", thread.id),
-            ("secure_direction", "in", (OUTBOUND, INBOUND)),
-        ]
-        if before:
-            domain.append(("id", "<", before))
-        # sudo: for the holder of this thread's grant, checked by the controller
-        return (
-            self.env["mail.message"]
-            .sudo()
-            .search(domain, order="id desc", limit=MESSAGES_PER_PAGE + 1)
-        )
-
-    @api.model
-    def _page_file(self, thread, uid):
-        """A file by its random name, if it hangs on a message of this conversation that
-        the contact may see."""
-        if not re.fullmatch("[0-9a-f]{32}", uid):
-            return self.env["ir.attachment"]
-        # sudo: for the holder of this thread's grant, checked by the controller
-        message = (
-            self.env["mail.message"]
-            .sudo()
-            .search(
-                [
-                    ("model", "=", "secure.thread"),
-                    ("res_id", "=", thread.id),
-                    ("secure_direction", "in", (OUTBOUND, INBOUND)),
-                    ("attachment_ids.secure_uid", "=", uid),
-                ],
-                limit=1,
-            )
-        )
-        return message.attachment_ids.filtered(lambda file: file.secure_uid == uid)
+    # -- texts -----------------------------------------------------------------
 
     @api.model
     def _file_limits(self):
         """What the page tells of tools/limits.py."""
         return {
+            "accept": file_types.ACCEPT,
             "file_mb": limits.FILE_MAX_BYTES // limits.MEGABYTE,
             "count": limits.FILES_PER_MESSAGE,
             "total_mb": limits.MESSAGE_FILES_MAX_BYTES // limits.MEGABYTE,
         }
-
-    @api.model
-    def _older_url(self, messages, address):
-        if len(messages) <= MESSAGES_PER_PAGE:
-            return ""
-        return f"{address}?before={messages[MESSAGES_PER_PAGE - 1].id}"
-
-    @api.model
-    def _message_rows(self, messages, thread, address):
-        clear = messages._secure_clear()
-        return [
-            {
-                "id": message.id,
-                "mine": message.secure_direction == INBOUND,
-                "author": message.author_id.name or thread.company_id.name,
-                "body": content.for_page(clear[message.id]["body"]),
-                "date_iso": message.date.isoformat() + "Z",
-                "date_text": self._date_text(message.date, thread),
-                "files": [
-                    self._file_row(file, address)
-                    for file in message.attachment_ids.sorted("id")
-                ],
-            }
-            for message in reversed(messages)
-        ]
 
     @api.model
     def _date_text(self, date, thread):
@@ -212,15 +150,6 @@ class SecurePage(models.AbstractModel):
             dt_format="short",
             lang_code=self.env.lang,
         )
-
-    @api.model
-    def _file_row(self, file, address):
-        head = file._secure_head()
-        return {
-            "url": f"{address}/f/{file.secure_uid}",
-            "name": head["name"],
-            "size_text": content.size_text(head["file_size"]),
-        }
 
     # -- rendering -------------------------------------------------------------
 
@@ -248,34 +177,15 @@ class SecurePage(models.AbstractModel):
     @api.model
     def _company_values(self, company):
         if not company:
-            return {"name": "", "phone": "", "color": "", "logo": ""}
+            return {"name": "", "phone": "", "address": "", "color": "", "logo": ""}
         has_logo = not company.uses_default_logo
         return {
             "name": company.name,
             "phone": company.phone or "",
+            "address": f"{company.get_base_url()}/",
             "color": company.primary_color or "",
             "logo": f"/logo.png?company={company.id}" if has_logo else "",
         }
-
-    # -- receipts --------------------------------------------------------------
-
-    @api.model
-    def _write_receipts(self, grant, messages, remote_addr):
-        """Seen dates, once each, of what a view shows: proof that somebody who knew
-        the PIN had these messages before their eyes.
-
-        :param messages: what :meth:`_page_messages` gave
-        """
-        seen = messages[:MESSAGES_PER_PAGE].filtered(
-            lambda message: message.secure_direction == OUTBOUND
-            and not message.secure_seen_date
-        )
-        if not seen:
-            return
-        seen._secure_write({"secure_seen_date": fields.Datetime.now()})
-        self.env["secure.access.log"]._log(
-            "read", grant.link_id, remote_addr, message_ids=seen.ids
-        )
 
 
 def html_lang(code):

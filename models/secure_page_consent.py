@@ -13,13 +13,12 @@ class SecurePageConsent(models.AbstractModel):
     _inherit = "secure.page"
 
     @api.model
-    def _consent(self, grant, address, wanted, changed=False, draft=""):
+    def _consent(self, grant, address, wanted, changed=False):
         """The text with its two answers; to who has said no, how to change one's mind.
 
         :param str address: path of this grant's page
         :param wanted: ``ConsentWanted``, with a version
         :param bool changed: whether it has just changed before the reader's eyes
-        :param str draft: what was typed, to be carried along
         """
         last, thread = wanted.last, grant.thread_id
         state = "asked"
@@ -33,8 +32,7 @@ class SecurePageConsent(models.AbstractModel):
             "changed": changed,
             "agreed_before": last.outcome == AGREED
             and self._isolated_date(last.date, thread),
-            "draft": draft,
-            "is_kept": bool(draft or grant.draft_sealed),
+            "is_kept": bool(grant.draft_sealed),
         }
         return self._consent_screen(grant, address, wanted.version, values)
 
@@ -73,7 +71,6 @@ class SecurePageConsent(models.AbstractModel):
                 "changed": False,
                 "agreed_before": "",
                 "agreed_on": "",
-                "draft": "",
                 "is_kept": False,
                 **values,
             },

@@ -18,12 +18,15 @@ class SecurePagePreview(models.AbstractModel):
         :param list files: of dicts with ``name`` and ``file_size``
         """
         spoken = self.with_context(lang=partner.lang or company.partner_id.lang)
+        body = self.env["secure.draft"]._with_pictures(body, company, partner.lang)
         title = spoken.env._("Secure message")
         now = fields.Datetime.now()
         zone = partner.tz or company.partner_id.tz or "UTC"
         message = {
-            "id": 0,
+            "uid": "0",
+            "mark": "",
             "mine": False,
+            "withdrawn": False,
             "author": self.env.user.name,
             "body": content.for_page(body),
             "date_iso": now.isoformat() + "Z",
@@ -47,6 +50,7 @@ class SecurePagePreview(models.AbstractModel):
                 "messages": [message],
                 "older_url": "",
                 "newer_url": "",
+                "news_url": "",
                 "action": "#",
                 "form_token": "",
                 "reply_key": "",
@@ -55,6 +59,7 @@ class SecurePagePreview(models.AbstractModel):
                 "notice": "",
                 "file_limits": self._file_limits(),
                 "idle_seconds": 0,
+                "final": "",
                 "stay_action": "#",
                 "leave_action": "",
                 "consent_url": "",

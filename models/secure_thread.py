@@ -260,7 +260,8 @@ class SecureThread(models.Model):
     def action_revoke(self):
         """Withdraw all links: whoever holds one reads that it was withdrawn."""
         self.check_access("write")
-        self.sudo().link_ids._revoke()
+        withdrawn = self.sudo().link_ids._revoke()
+        withdrawn.thread_id._note_withdrawn()
 
     def action_unlock(self):
         """Give the contact a fresh budget of wrong PINs."""

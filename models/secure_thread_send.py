@@ -54,6 +54,7 @@ class SecureThreadSend(models.Model):
         """
         draft_model = self.env["secure.draft"]
         completed = [draft_model._complete(values) for values in values_list]
+        draft_model._embed_pictures(completed)
         drafts = draft_model._check(completed, refused)
         sent = iter(self._send_checked(drafts, notify, leave) if drafts else [])
         nothing = Sent(self.browse(), self.env["mail.message"], self.env["secure.link"])

@@ -61,7 +61,7 @@ class TestFileRoads(SecureCase):
         self.assertNotIn(ciphertext, response.content, where)
         self.assertNotIn(ciphertext[9:40], response.content, where)
 
-    def test_outsiders_get_nothing_by_address(self):
+    def test_statement_36_outsiders_get_nothing_by_address(self):
         for login in self.outsiders():
             self.authenticate(login, login and f"{login}-{login}")
             for file in (self.ours, self.foreign):
@@ -69,7 +69,7 @@ class TestFileRoads(SecureCase):
                     with self.subTest(login=login, road=road):
                         self.assertNothing(self.url_open(road), road)
 
-    def test_outsiders_get_nothing_by_zip(self):
+    def test_statement_36_outsiders_get_nothing_by_zip(self):
         for login in self.outsiders():
             self.authenticate(login, login and f"{login}-{login}")
             for file in (self.ours, self.foreign):
@@ -85,7 +85,7 @@ class TestFileRoads(SecureCase):
                     self.assertEqual(response.status_code, 403)
                     self.assertNothing(response, "zip")
 
-    def test_tokens_open_nothing_of_ours(self):
+    def test_statement_36_tokens_open_nothing_of_ours(self):
         """Neither one that got into the row, nor those Odoo signs for a while."""
         token = self.env["ir.attachment"]._generate_access_token()
         self.env.cr.execute(
@@ -117,7 +117,7 @@ class TestFileRoads(SecureCase):
             response = self.url_open(f"{road}{separator}access_token={token}")
             self.assertNothing(response, road)
 
-    def test_no_tokens_are_made(self):
+    def test_statement_36_no_tokens_are_made(self):
         self.assertFalse(self.ours._get_raw_access_token())
         self.assertFalse(self.ours._get_thumbnail_token())
         with self.assertRaises(AccessError):

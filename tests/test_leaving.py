@@ -60,7 +60,7 @@ class TestLeaving(SecureCase):
         with freeze_time(late + timedelta(hours=24, minutes=1), tick=True):
             self.assertEqual(self.visitor.get(f"/sm/{token}").status_code, 410)
 
-    def test_sending_again_sends_the_same_link(self):
+    def test_statement_48_sending_again_sends_the_same_link(self):
         [row] = self.queue()
         tokens = []
         for _ in range(2):
@@ -128,7 +128,7 @@ class TestLeaving(SecureCase):
             mail.send()
         self.assertNotIn(notification.LINK_MARK, self._mails[0]["body"])
 
-    def test_dead_mail_server_is_seen_and_can_be_retried(self):
+    def test_statement_48_dead_mail_server_is_seen_and_can_be_retried(self):
         [row] = self.queue()
         mail = self.mails_of([row])
         with patch.object(

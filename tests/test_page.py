@@ -61,6 +61,20 @@ class TestGate(SecureCase):
         for hidden in (self.contact.name, self.contact.email, CANARY_SUBJECT, "Sender"):
             self.assertNotIn(hidden, text)
 
+    def test_is_this_genuine(self):
+        """Whose page it is and how to make sure: by a number one knows, and by the
+        address, which is the company's and not what a request says."""
+        self.company.write({"logo": False, "name": "Practice Peeters"})
+        self.send(pin=PIN)
+        forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+        text = self.visitor.get(f"/sm/{self.token}", headers=forged).text
+        self.assertIn("Is this genuine?", text)
+        self.assertIn("Practice Peeters", text)
+        self.assertIn('href="tel:+3225550123"', text)
+        self.assertIn("a number you already know", text)
+        self.assertIn(f">{self.company.get_base_url()}/</strong>", text)
+        self.assertNotIn("evil.example", text)
+
     def test_right_pin_opens_wrong_does_not(self):
         self.send(pin=PIN)
         self.visitor.open_gate(self.token, pin=WRONG_PIN)
@@ -200,7 +214,7 @@ class TestConversation(SecureCase):
         self.assertEqual(told.res_partner_id, self.sender.partner_id)
         self.assertEqual(told.notification_type, "inbox")
 
-    def test_file_by_its_own_route_only(self):
+    def test_statement_36_file_by_its_own_route_only(self):
         self.send(attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())])
         self.visitor.open_gate(self.token)
         [url] = set(self.links_in(self.visitor.text))
@@ -268,7 +282,7 @@ class TestConversation(SecureCase):
         )
         self.assertEqual(len(replies), 1)
 
-    def test_empty_reply_and_too_much(self):
+    def test_statement_36_empty_reply_and_too_many_files(self):
         self.send()
         self.visitor.open_gate(self.token)
         index = self.visitor.form(self.visitor.path)
@@ -285,7 +299,7 @@ class TestConversation(SecureCase):
         self.visitor.submit(index, body="kept text")
         self.assertEqual(self.visitor.status, 200)
 
-    def test_file_over_the_limit(self):
+    def test_statement_36_file_over_the_limit(self):
         self.patch(limits, "FILE_MAX_BYTES", 10)
         self.send()
         self.visitor.open_gate(self.token)
@@ -321,7 +335,7 @@ class TestConversation(SecureCase):
         self.assertEqual(len(sent.thread.message_ids), 1)
         self.assertIn("half a sentence", self.visitor.text)
 
-    def test_grant_limits(self):
+    def test_statement_26_grant_limits(self):
         sent = self.send(expiry_hours=240)
         self.visitor.open_gate(self.token)
         grant = self.env["secure.grant"].search([("thread_id", "=", sent.thread.id)])
@@ -371,7 +385,7 @@ class TestConversation(SecureCase):
         self.assertNotIn(CANARY, self.visitor.text)
         self.assertNotIn(CANARY, self.visitor.get("/" + path).text)
 
-    def test_receipt_once_after_the_pin(self):
+    def test_statement_11_receipt_once_after_the_pin(self):
         sent = self.send(pin=PIN)
         self.visitor.open_gate(self.token, pin=WRONG_PIN)
         self.assertFalse(sent.message.sudo().secure_seen_date)
@@ -394,7 +408,9 @@ class TestConversation(SecureCase):
         )
         self.visitor.open_gate(self.token)
         self.assertFalse(sent.message.sudo().secure_seen_date)
-        [older] = set(re.findall(r'href="([^"]*[?]before=[0-9]+)', self.visitor.text))
+        [older] = set(
+            re.findall(r'href="([^"]*[?]before=[0-9a-f]+)', self.visitor.text)
+        )
         self.visitor.get(older.replace("&amp;", "&"))
         self.assertIn(CANARY, self.visitor.text)
         self.assertTrue(sent.message.sudo().secure_seen_date)
@@ -435,7 +451,7 @@ class TestRenewal(SecureCase):
             self.token = self.left_token()
         return self.visitor.text
 
-    def test_new_link_replaces_the_old(self):
+    def test_statement_08_new_link_replaces_the_old(self):
         self.ask()
         self.assertEqual(len(self._mails), 1)
         self.assertNotEqual(self.token, self.old_token)
@@ -470,7 +486,7 @@ class TestRenewal(SecureCase):
             sent_count += len(self._mails)
         self.assertEqual(sent_count, 3)
 
-    def test_only_for_90_days_and_if_the_sender_allows(self):
+    def test_statement_33_only_for_90_days_and_if_the_sender_allows(self):
         with at(self.expired + RENEWAL_GRACE):
             self.visitor.get(f"/sm/{self.old_token}")
             self.assertFalse(self.visitor.forms())

@@ -103,7 +103,7 @@ class TestHowLongItStaysOpen(SecureCase):
                 with self.after(minutes=45):
                     self.assertIn(CANARY, visitor.get(path).text)
 
-    def test_without_activity_it_closes(self):
+    def test_statement_26_without_activity_it_closes(self):
         self.visitor.open_gate(self.token)
         path = "/" + self.visitor.path
         with self.after(minutes=29):
@@ -111,7 +111,7 @@ class TestHowLongItStaysOpen(SecureCase):
         with self.after(minutes=31):
             self.assertNotIn(CANARY, self.visitor.get(path).text)
 
-    def test_activity_does_not_go_beyond_twelve_hours(self):
+    def test_statement_26_activity_does_not_go_beyond_twelve_hours(self):
         self.visitor.open_gate(self.token)
         path = "/" + self.visitor.path
         for minutes in range(25, 12 * 60, 25):
@@ -120,7 +120,7 @@ class TestHowLongItStaysOpen(SecureCase):
         with self.after(hours=12, seconds=5):
             self.assertNotIn(CANARY, self.visitor.get(path).text)
 
-    def test_archived_conversation_closes(self):
+    def test_statement_27_archived_conversation_closes(self):
         self.visitor.open_gate(self.token)
         path = "/" + self.visitor.path
         [file] = set(file_urls(self.visitor.text))
@@ -147,7 +147,7 @@ class TestWhatAReplyMayCarry(SecureCase):
             self.visitor.form(self.visitor.path), body=body, files=files
         )
 
-    def test_files_of_a_day(self):
+    def test_statement_36_files_of_a_day(self):
         self.patch(limits, "CLIENT_FILES_PER_DAY_BYTES", 1000)
         start = fields.Datetime.now()
         files = [("staff.txt", b"s" * 900)]
@@ -171,7 +171,7 @@ class TestWhatAReplyMayCarry(SecureCase):
             self.reply("the day after", b"x" * 600)
             self.assertEqual(self.visitor.status, 200)
 
-    def test_files_of_a_day_are_counted_for_each_conversation(self):
+    def test_statement_36_files_of_a_day_are_counted_for_each_conversation(self):
         self.patch(limits, "CLIENT_FILES_PER_DAY_BYTES", 1000)
         for _conversation in range(2):
             self.send()
@@ -196,7 +196,7 @@ class TestWhatAReplyMayCarry(SecureCase):
 
 @tagged("post_install", "-at_install")
 class TestTypesOfFiles(SecureCase):
-    def test_told_types(self):
+    def test_statement_36_told_types(self):
         """A browser never learns a type that it would run or open by itself."""
         expected = {
             "a.pdf": (b"%PDF-1.4\n", "application/pdf"),

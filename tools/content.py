@@ -2,6 +2,7 @@
 
 import mimetypes
 import re
+import unicodedata
 from pathlib import PurePosixPath
 
 from lxml import etree, html
@@ -10,13 +11,22 @@ from markupsafe import Markup
 from odoo.tools.mail import html_sanitize, is_html_empty, plaintext2html
 from odoo.tools.mimetypes import guess_mimetype
 
+from . import limits
+
 PLACEHOLDER = Markup("<p>Secure message</p>")
 """What every ordinary reader of ``mail.message.body`` sees."""
 FILE_PLACEHOLDER = "secure-file"
 """What every ordinary reader of ``ir.attachment.name`` sees."""
 
 FILE_NAME_MAX_LENGTH = 120
+FILE_NAME_MAX_BYTES = 240
+"""File systems take 255; a browser may add a number."""
 FALLBACK_FILE_NAME = "file"
+WINDOWS_NAMES = frozenset(
+    {"CON", "PRN", "AUX", "NUL"}
+    | {f"{port}{number}" for port in ("COM", "LPT") for number in "123456789¹²³"}
+)
+"""Devices to Windows, with any ending."""
 
 OPAQUE_TYPE = "application/octet-stream"
 SAFE_TYPES = frozenset(
@@ -38,6 +48,17 @@ def file_type(name, data):
     if guessed in (OPAQUE_TYPE, "text/plain", "application/zip"):
         guessed = mimetypes.guess_type(name)[0] or guessed
     return guessed
+
+
+PICTURE_TYPES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+"""Pictures that may stand in a text. Not SVG, which is a document with scripts."""
+_PICTURE = re.compile(
+    "data:("
+    + "|".join(map(re.escape, sorted(PICTURE_TYPES)))
+    + ");base64,[A-Za-z0-9+/=]+"
+)
+_PIXEL = re.compile(r"[012](\.\d+)?(px)?")
+"""Width or height of a picture that nobody sees."""
 
 
 def served_type(mimetype):
@@ -84,6 +105,51 @@ def clean_client_text(text):
     return plaintext2html(text) if text else Markup("")
 
 
+def is_picture(source):
+    """Whether an image's source is the picture itself, of a type that may be shown."""
+    return bool(_PICTURE.fullmatch("".join((source or "").split())))
+
+
+def with_pictures(body, picture, left_out):
+    """A text whose pictures are part of it.
+
+    :param Markup body: cleaned
+    :param picture: gives the data URI for an image's address, or nothing
+    :param str left_out: what stands in the place of a picture that cannot be shown
+    :return: Markup
+    """
+    if "<img" not in body:
+        return body
+    root = html.fragment_fromstring(str(body), create_parent="div")
+    for image in root.xpath(".//img"):
+        source = (image.get("src") or "").strip()
+        if not is_picture(source):
+            source = picture(source)
+        if source:
+            image.set("src", source)
+        else:
+            _leave_out(image, left_out)
+    return _inner(root)
+
+
+def _leave_out(image, text):
+    sides = (image.get("width") or "", image.get("height") or "")
+    if not any(_PIXEL.fullmatch(side.strip()) for side in sides):
+        alt = (image.get("alt") or "").strip()
+        image.tail = " ".join(filter(None, [text, alt, image.tail]))
+    image.drop_tree()
+
+
+def is_short_without_pictures(body):
+    """Whether it is the pictures that make a text too long."""
+    return len(_PICTURE.sub("", body)) <= limits.BODY_MAX_CHARACTERS
+
+
+def _inner(root):
+    inner = etree.tostring(root, encoding="unicode", method="html")
+    return Markup(inner.removeprefix("<div>").removesuffix("</div>"))
+
+
 def for_page(body):
     """A body as the public page may show it: no style, no remote image.
 
@@ -96,15 +162,14 @@ def for_page(body):
         return Markup("")
     root = html.fragment_fromstring(str(cleaned), create_parent="div")
     for image in root.xpath(".//img"):
-        if not (image.get("src") or "").startswith("data:image/"):
+        if not is_picture(image.get("src")):
             image.drop_tree()
         elif image.get("alt") is None:
             image.set("alt", "")
     for link in root.xpath(".//a[@href]"):
         link.set("rel", "noopener noreferrer")
         link.set("target", "_blank")
-    inner = etree.tostring(root, encoding="unicode", method="html")
-    return Markup(inner.removeprefix("<div>").removesuffix("</div>"))
+    return _inner(root)
 
 
 def is_empty(body):
@@ -121,16 +186,26 @@ def size_text(size):
 
 
 def clean_file_name(name):
-    """A file name without folders, control characters or direction overrides."""
-    name = PurePosixPath((name or "").replace("\\", "/")).name
-    name = re.sub(
-        r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069<>:\"|?*]", "", name
-    )
+    """A file name that every system can store, and that is what it looks like: no
+    folders, nothing invisible, no turned direction, none of Windows' own names."""
+    name = unicodedata.normalize("NFC", name or "").replace("\\", "/")
+    name = PurePosixPath(name).name
+    # Control, format (direction, joiners), surrogate, private use, unassigned
+    name = "".join(char for char in name if unicodedata.category(char)[0] != "C")
+    name = re.sub(r'[<>:"|?*\u2028\u2029]', "", name)
     name = name.strip(" .") or FALLBACK_FILE_NAME
-    if len(name) <= FILE_NAME_MAX_LENGTH:
-        return name
+    if name.partition(".")[0].strip().upper() in WINDOWS_NAMES:
+        name = f"_{name}"
+    return _shortened(name)
+
+
+def _shortened(name):
+    """Not longer than file systems take, in characters and in bytes; its end kept."""
     suffix = PurePosixPath(name).suffix[:16]
-    return name[: FILE_NAME_MAX_LENGTH - len(suffix)] + suffix
+    stem = name.removesuffix(suffix)[: FILE_NAME_MAX_LENGTH - len(suffix)]
+    while len((stem + suffix).encode()) > FILE_NAME_MAX_BYTES:
+        stem = stem[:-1]
+    return stem + suffix
 
 
 def ids_of_commands(commands):

@@ -10,7 +10,15 @@ REQUEST_MAX_BYTES = 80 * MEGABYTE
 """What the server reads of one request: all files of a message, and room
 for text and form around them."""
 BODY_MAX_CHARACTERS = 500_000
-"""Of one message, with its markup."""
+"""Of one message, with its markup and the pictures in it."""
+LINKED_PICTURES_MAX_BYTES = 300_000
+"""Of all pictures together that a text shows by an address (a logo, a signature's, a
+template's), as they stand in it; beyond, they are left out. Leaves most of a message to
+its text."""
+LINKED_PICTURE_BYTES = 60_000
+"""Larger ones are made smaller ..."""
+LINKED_PICTURE_SIDE = 800
+"""... to this many pixels: no page shows them wider."""
 
 
 class TooMuch(ValueError):

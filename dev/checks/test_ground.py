@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 import mailroom
-from ground import databases, keep, mutants, outcomes, paths, rtlcss, tests, venv
+from ground import databases, keep, mutants, outcomes, paths, tests, venv
 
 
 class TestMailroom(unittest.TestCase):
@@ -120,11 +120,14 @@ class TestGround(unittest.TestCase):
                 (draft / "whole").touch()
             self.assertEqual([p.name for p in final.iterdir()], ["whole"])
 
-    def test_rtlcss_is_pinned_to_its_last_package(self):
-        """By version and hash; which registry it comes from is the machine's matter."""
-        listed = json.loads((rtlcss.FOLDER / "package-lock.json").read_text())
-        packages = {name: what for name, what in listed["packages"].items() if name}
-        self.assertIn("node_modules/rtlcss", packages)
+    def test_npm_packages_are_pinned_to_the_last_one(self):
+        """By version and hash; from which registry is the machine's matter."""
+        packages = {}
+        for folder, wanted in (("rtlcss", "rtlcss"), ("axe", "axe-core")):
+            text = (paths.DEV / folder / "package-lock.json").read_text()
+            listed = json.loads(text)["packages"]
+            self.assertIn(f"node_modules/{wanted}", listed)
+            packages |= {name: what for name, what in listed.items() if name}
         for name, package in packages.items():
             with self.subTest(name):
                 self.assertRegex(package["version"], r"^[0-9.]+$")

@@ -22,6 +22,7 @@ OURS = (
     "compare",
     "helpdesk*",
     "pycache",
+    "axe*",
     "rtlcss*",
 )
 OURS += ("lint*", "postgres*")

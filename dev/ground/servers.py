@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from . import rtlcss
 from .databases import Databases, filestore
 from .keep import open_lock, remove_tree, try_lock
+from .npm import packages
 from .paths import BUILD, CHECKOUT, DATA, DEV, RUNS, WORK
 from .postgres import Cluster
 from .say import Trouble, note, step
@@ -66,6 +67,7 @@ class Servers:
             "build_folder": BUILD,
             "checkout": CHECKOUT,
             "chromium": chromium(),
+            "axe": packages(self.ground, "axe") / "node_modules/axe-core/axe.min.js",
         }
         plain = (str, int, list)
         return {k: v if isinstance(v, plain) else str(v) for k, v in facts.items()}

@@ -138,6 +138,25 @@ class Reply {
         this.error.hidden = !text;
     }
 
+    /** Have the server keep the text, and take it off the screen that was closed. */
+    async keep() {
+        const data = new FormData(this.form);
+        data.delete("files");
+        data.set("resume", "1");
+        try {
+            const answer = await fetch(this.form.action, {method: "POST", body: data});
+            if (answer.ok) {
+                this.form.reset();
+                this.body.value = "";
+                this.files.chosen = [];
+                return true;
+            }
+        } catch {
+            // Without a connection it stays, and “Continue” sends it
+        }
+        return false;
+    }
+
     submit(event) {
         const say = this.form.dataset;
         if (event.submitter?.name === "resume") {
@@ -164,25 +183,45 @@ class Idle {
         this.dialog = dialog;
         this.reply = reply;
         this.form = find("#stay");
-        this.restart(Number(dialog.dataset.seconds));
+        this.restart(Number(dialog.dataset.seconds), dialog.dataset.final);
         this.form.addEventListener("submit", (event) => {
             event.preventDefault();
             this.stay();
         });
         dialog.addEventListener("cancel", (event) => {
-            event.preventDefault();
-            this.stay();
+            if (!this.final) {
+                event.preventDefault();
+                this.stay();
+            }
         });
+        find("#dismiss").addEventListener("click", () => dialog.close());
         for (const type of ["input", "click"]) {
             find("#conversation").addEventListener(type, () => this.notice());
         }
         this.ticking = setInterval(() => this.tick(), 1000);
     }
 
-    restart(seconds) {
+    restart(seconds, final) {
+        this.full = seconds;
+        this.warnAt = Math.min(120, seconds / 2);
+        this.learn(seconds, final);
+        this.dialog.close();
+    }
+
+    /** What the server says of the end; when it is final, staying gains nothing. */
+    learn(seconds, final) {
         this.seconds = seconds;
         this.started = Date.now();
-        this.dialog.close();
+        this.final = final || "";
+        this.form.hidden = Boolean(this.final);
+        for (const kind of ["idle", "grant", "link"]) {
+            find(`#${kind}-text`).hidden = kind !== (this.final || "idle");
+        }
+        find("#dismiss").hidden = !this.final;
+        const again = find("#again");
+        if (again) {
+            again.hidden = this.final !== "grant";
+        }
     }
 
     /** Seconds left: by the clock, because a sleeping phone does not tick. */
@@ -197,10 +236,13 @@ class Idle {
         }
         if (left <= 0) {
             this.end();
-        } else if (left <= Math.min(120, this.seconds / 2)) {
+        } else if (left > this.warnAt) {
+            this.dialog.close();
+        } else {
             const seconds = String(left % 60).padStart(2, "0");
             find("#clock").textContent = `${Math.floor(left / 60)}:${seconds}`;
-            if (!this.dialog.open) {
+            if (!this.dialog.open && !this.told) {
+                this.told = this.final;
                 this.dialog.showModal();
             }
         }
@@ -208,7 +250,7 @@ class Idle {
 
     /** Whoever writes is here: the server is told, but not at each key. */
     notice() {
-        if (this.left() < this.seconds * 0.8) {
+        if (!this.final && this.left() < this.full * 0.8) {
             this.stay();
         }
     }
@@ -223,7 +265,8 @@ class Idle {
                 body: new URLSearchParams(new FormData(this.form)),
             });
             if (answer.ok) {
-                this.restart((await answer.json()).idle_seconds);
+                const {idle_seconds: seconds, final} = await answer.json();
+                this.restart(seconds, final);
             } else {
                 this.end();
             }
@@ -234,15 +277,88 @@ class Idle {
     }
 
     end() {
+        if (this.ended) {
+            return;
+        }
+        this.ended = true;
         clearInterval(this.ticking);
         this.dialog.close();
         find("#conversation").hidden = true;
         for (const part of document.querySelectorAll("#conversation :is(h1, ol)")) {
             part.remove();
         }
-        find("#kept").hidden = !this.reply?.isStarted();
+        const started = this.reply?.isStarted();
+        find("#kept").hidden = !started;
         find("#ended").hidden = false;
         find("#ended-title").focus();
+        if (started) {
+            this.reply.keep();
+        }
+    }
+}
+
+/** What is too wide for its message scrolls, by keyboard too. */
+function letScroll(body) {
+    if (body.scrollWidth > body.clientWidth) {
+        body.tabIndex = 0;
+    }
+}
+
+/** New messages, and withdrawn ones, while the page is in front. */
+class News {
+    constructor(conversation, idle) {
+        this.address = conversation.dataset.news;
+        this.list = conversation.querySelector("ol");
+        this.notice = find("#news");
+        this.idle = idle;
+        setInterval(() => this.ask(), 15000);
+        document.addEventListener("visibilitychange", () => this.ask());
+        this.notice.addEventListener("click", () => {
+            this.notice.hidden = true;
+        });
+    }
+
+    known() {
+        const rows = [...this.list.children].slice(-80);
+        return rows.map((row) => row.dataset.mark).join(".");
+    }
+
+    async ask() {
+        if (document.hidden || this.idle.ended || this.asking) {
+            return;
+        }
+        this.asking = true;
+        try {
+            const answer = await fetch(`${this.address}?known=${this.known()}`);
+            if (answer.ok) {
+                const {html, idle_seconds: seconds, final} = await answer.json();
+                this.show(html);
+                this.idle.learn(seconds, final);
+            } else if (answer.status === 403) {
+                this.idle.end();
+            }
+        } catch {
+            // Asked again in a while
+        }
+        this.asking = false;
+    }
+
+    show(html) {
+        const parsed = new DOMParser().parseFromString(html, "text/html");
+        for (const row of [...parsed.querySelectorAll("li[data-mark]")]) {
+            const mark = row.dataset.mark.slice(0, 12);
+            const old = this.list.querySelector(`li[data-mark^="${mark}"]`);
+            if (old) {
+                row.id = old.id;
+                old.replaceWith(row);
+            } else {
+                find("#latest")?.removeAttribute("id");
+                row.id = "latest";
+                this.list.append(row);
+                this.notice.hidden = row.classList.contains("mine");
+            }
+            row.querySelectorAll(".body").forEach(letScroll);
+        }
     }
 }
 
@@ -274,13 +390,6 @@ function sendOnce(event) {
     );
 }
 
-/** What is too wide for its message scrolls, by keyboard too. */
-function letScroll(body) {
-    if (body.scrollWidth > body.clientWidth) {
-        body.tabIndex = 0;
-    }
-}
-
 const pin = find("#pin");
 const replyForm = find("#reply-form");
 const dialog = find("#idle");
@@ -291,15 +400,15 @@ if (pin) {
 }
 document.querySelectorAll(".body").forEach(letScroll);
 const reply = replyForm && new Reply(replyForm);
-if (dialog?.showModal) {
-    new Idle(dialog, reply);
+const idle = dialog?.showModal && new Idle(dialog, reply);
+const conversation = find("#conversation[data-news]");
+if (conversation && idle) {
+    new News(conversation, idle);
 }
-if (told) {
-    told.focus();
-}
-if (pin?.getAttribute("aria-invalid")) {
-    pin.focus();
-}
+// After the browser has gone to the address' fragment, which takes the focus away
+window.addEventListener("load", () => {
+    setTimeout(() => (pin?.getAttribute("aria-invalid") ? pin : told)?.focus());
+});
 document.addEventListener("submit", sendOnce);
 // Never out of the browser's memory: the door may be closed by now
 window.addEventListener("pageshow", (event) => {

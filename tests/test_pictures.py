@@ -1,0 +1,170 @@
+"""Pictures in a text: part of it, sealed with it, and of nobody else's."""
+
+import base64
+import io
+
+from PIL import Image
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from ..tools import limits
+from .common import CANARY, SecureCase, Visitor
+
+GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00"
+GIF += b"\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+LEFT_OUT = "(A picture was left out here)"
+
+
+def png(side=8, noise=False):
+    image = Image.new("RGB", (side, side), (200, 30, 30))
+    if noise:
+        image = Image.effect_noise((side, side), 120).convert("RGB")
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def data_uri(data, mimetype="image/png"):
+    return f"data:{mimetype};base64,{base64.b64encode(data).decode()}"
+
+
+@tagged("post_install", "-at_install")
+class TestPictures(SecureCase):
+    def attachment(self, data, user=None, **values):
+        return (
+            self.env["ir.attachment"]
+            .with_user(user or self.sender)
+            .create({"name": "picture.png", "raw": data, **values})
+        )
+
+    def page(self, body, **values):
+        """A text as the contact gets to see it."""
+        self.sent = self.send(body=f"<p>{CANARY} {body}</p>", **values)
+        visitor = Visitor(self)
+        visitor.open_gate(self.token)
+        self.assertIn(CANARY, visitor.text)
+        return visitor.text
+
+    def test_in_the_text_itself(self):
+        for data, mimetype in ((png(), "image/png"), (GIF, "image/gif")):
+            uri = data_uri(data, mimetype)
+            self.assertIn(uri, self.page(f'<img src="{uri}" alt="x"/>'))
+
+    def test_documents_with_scripts_are_no_pictures(self):
+        for mimetype in ("image/svg+xml", "text/html", "application/xhtml+xml"):
+            with self.subTest(mimetype=mimetype):
+                text = self.page(f'<img src="{data_uri(SVG, mimetype)}" alt="x"/>')
+                self.assertNotIn(base64.b64encode(SVG).decode()[:40], text)
+                self.assertNotIn("<svg xmlns", text)
+        name = self.attachment(SVG, name="x.svg")
+        self.assertIn(LEFT_OUT, self.page(f'<img src="/web/image/{name.id}"/>'))
+
+    def test_by_address_they_come_along_sealed(self):
+        """A private file stays private: no token, not public, and nobody's address."""
+        data = png()
+        file = self.attachment(data)
+        base = self.company.get_base_url()
+        for address in (
+            f"/web/image/{file.id}",
+            f"/web/image/{file.id}-a1b2/picture.png?x=1",
+            f"{base}/web/image/{file.id}",
+            f"/web/image/ir.attachment/{file.id}/raw",
+            f"/web/content/{file.id}",
+        ):
+            with self.subTest(address=address), self.leak_scan() as scan:
+                text = self.page(f'<img src="{address}" alt="seal"/>')
+                self.assertIn(data_uri(data), text)
+                self.assertNotIn("/web/image", text)
+                self.assertNotIn("/web/content", text)
+                self.assertNoLeak(scan, self.token)
+        self.assertFalse(file.public or file.access_token)
+
+    def test_only_what_the_sender_may_read(self):
+        """A number in an address opens nobody's file."""
+        foreign = self.attachment(png(), user=self.manager)
+        own = self.send(attachments=[("x.png", png())], user=self.colleague)
+        sealed = own.message.sudo().attachment_ids
+        for file in (foreign, sealed):
+            text = self.page(
+                f'before <img src="/web/image/{file.id}" alt="Seal"/> after'
+            )
+            self.assertNotIn("data:image/png", text)
+            self.assertIn(f"before {LEFT_OUT} Seal", text)
+        self.assertFalse(foreign.sudo().public or foreign.sudo().access_token)
+
+    def test_from_elsewhere_they_are_left_out_and_it_says_so(self):
+        text = self.page('<img src="https://elsewhere.example/a.png" alt="Map"/>')
+        self.assertNotIn("elsewhere.example", text)
+        self.assertIn(f"{LEFT_OUT} Map", text)
+        for nothing in ("/web/image/0", "/web/image/999999999", "//x/y", "cid:1", "x"):
+            self.assertIn(LEFT_OUT, self.page(f'<img src="{nothing}"/>'))
+        pixel = '<img src="https://elsewhere.example/p.gif" width="1" height="1"/>'
+        self.assertNotIn(LEFT_OUT, self.page(pixel))
+
+    def test_logo_and_static_files(self):
+        for address in (
+            f"/logo.png?company={self.company.id}",
+            "/web/binary/company_logo",
+            "/web/static/img/user_menu_avatar.png",
+        ):
+            with self.subTest(address=address):
+                self.company.logo = base64.b64encode(png(16))
+                self.assertIn("data:image/", self.page(f'<img src="{address}"/>'))
+        for outside in ("/web/static/../../../etc/passwd", "/web/static/src/x.js"):
+            self.assertIn(LEFT_OUT, self.page(f'<img src="{outside}"/>'))
+
+    def test_large_ones_are_made_smaller(self):
+        large = png(1600, noise=True)
+        self.assertGreater(len(large), limits.LINKED_PICTURES_MAX_BYTES)
+        file = self.attachment(large)
+        self.patch(limits, "LINKED_PICTURES_MAX_BYTES", 10_000_000)
+        self.patch(limits, "BODY_MAX_CHARACTERS", 10_000_000)
+        text = self.page(f'<img src="/web/image/{file.id}"/>')
+        uri = text.split('src="data:')[1].split('"')[0].partition("base64,")[2]
+        shown = Image.open(io.BytesIO(base64.b64decode(uri)))
+        self.assertEqual(max(shown.size), limits.LINKED_PICTURE_SIDE)
+
+    def test_no_room_for_all(self):
+        """The first that fit are shown; of the others it is said."""
+        self.patch(limits, "LINKED_PICTURES_MAX_BYTES", 2 * len(data_uri(png())) + 50)
+        files = [self.attachment(png()) for _ in range(3)]
+        text = self.page("".join(f'<img src="/web/image/{f.id}"/>' for f in files))
+        self.assertEqual(text.count("data:image/png"), 2)
+        self.assertEqual(text.count(LEFT_OUT), 1)
+
+    def test_too_large_in_the_text_is_refused(self):
+        uri = data_uri(png(600, noise=True))
+        self.assertGreater(len(uri), limits.BODY_MAX_CHARACTERS)
+        with self.assertRaisesRegex(UserError, "pictures in this text are too large"):
+            self.send(body=f'<p>{CANARY}</p><img src="{uri}"/>')
+        with self.assertRaisesRegex(UserError, "too long"):
+            self.send(body="x" * (limits.BODY_MAX_CHARACTERS + 1))
+
+    def test_read_once_for_all(self):
+        """Of a template's picture, whatever the number of recipients."""
+        file = self.attachment(png())
+        counts = []
+        for size in (2, 2, 9):
+            contacts = self.env["res.partner"].create(
+                [{"name": f"C{n}", "email": f"c{n}@x.example"} for n in range(size)]
+            )
+            drafts = [
+                self.env["secure.draft"]._complete(
+                    {
+                        "partner": contact,
+                        "company": self.company,
+                        "body": f'<img src="/web/image/{file.id}"/>',
+                    }
+                )
+                for contact in contacts
+            ]
+            self.env.flush_all()
+            self.env.invalidate_all()
+            contacts.mapped("lang")
+            before = self.env.cr.sql_log_count
+            self.env["secure.draft"]._embed_pictures(drafts)
+            counts.append(self.env.cr.sql_log_count - before)
+            self.assertTrue(all("data:image/png" in row["body"] for row in drafts))
+        self.assertEqual(counts[1], counts[2])
