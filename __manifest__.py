@@ -24,6 +24,7 @@
         "views/notification_templates.xml",
         "views/page_templates.xml",
         "views/page_consent_templates.xml",
+        "views/page_error_templates.xml",
         "views/secure_compose_views.xml",
         "views/secure_pin_wizard_views.xml",
         "views/secure_pin_bulk_views.xml",

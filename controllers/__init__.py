@@ -1,1 +1,1 @@
-from . import attachment, log, page, page_consent, thread
+from . import attachment, log, page, page_consent, page_unknown, thread

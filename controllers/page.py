@@ -22,7 +22,11 @@ def page_route(path, method, readonly=False, **options):
 
     ``auth="none"`` because it makes no difference who is logged in to Odoo: the token
     or the grant is all the page goes by.
+
+    Odoo lets ``OPTIONS`` through to every handler, and ``HEAD`` to those of ``GET``:
+    here neither reads, answers nor opens anything.
     """
+    options.setdefault("max_content_length", limits.MEGABYTE)
     route = http.route(
         path,
         type="http",
@@ -39,6 +43,9 @@ def page_route(path, method, readonly=False, **options):
     def decorate(handler):
         @functools.wraps(handler)
         def guarded(self, *args, **kwargs):
+            asked = request.httprequest.method
+            if asked != method and not (asked == "HEAD" and readonly):
+                return self._only_by(method)
             try:
                 return handler(self, *args, **kwargs)
             except (KeysUnavailable, KeyMissing):

@@ -5,22 +5,10 @@ import hmac
 from odoo import SUPERUSER_ID
 from odoo.http import request
 
+from ..tools.page_headers import HEADERS
+
 COOKIE = "sm"
 COOKIE_TEST = "sm_ok"
-HEADERS = [
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; "
-        "img-src 'self' data:; connect-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'",
-    ),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cache-Control", "no-store"),
-    ("X-Robots-Tag", "noindex, nofollow"),
-    ("X-Frame-Options", "DENY"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-]
 
 
 class PageAnswers:
@@ -157,6 +145,16 @@ class PageAnswers:
         address = self._door_path(grant)
         html = self._pages()._consent(grant, address, wanted, changed=changed)
         return self._respond(html, status)
+
+    def _only_by(self, *methods):
+        """Nothing happens by other methods."""
+        if request.httprequest.method == "OPTIONS":
+            response = request.make_response("", headers=HEADERS, status=204)
+        else:
+            html = self._env()["secure.page"]._error(405)
+            response = request.make_response(html, headers=HEADERS, status=405)
+        response.headers["Allow"] = ", ".join(methods)
+        return response
 
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)

@@ -23,6 +23,7 @@ from road import (
     send,
     token_in,
 )
+from smoke_attacks import Attacks
 from smoke_chatter import Chatter
 from smoke_pins import Pins
 from stage import Stage
@@ -49,6 +50,7 @@ class Smoke:
         self.killed_after_smtp()
         Chatter(self, check).walk()
         Pins(self, check).walk()
+        Attacks(self, check).walk()
         self.nothing_in_the_clear()
         self.no_warning()
 

@@ -269,8 +269,8 @@ class MailMail(models.Model):
             "body": body,
             "body_alternative": html2plaintext(body),
             "email_cc": [],
-            "email_from": senders[0] if senders else self.email_from,
-            "email_to": [formataddr((partner.name or "", link.address))],
+            "email_from": texts.one_line(senders[0] if senders else self.email_from),
+            "email_to": [formataddr((texts.one_line(partner.name), link.address))],
             # None for a contact whose address is another one by now
             "email_to_normalized": [link.address] if reached else None,
             "email_to_raw": partner.email or "",

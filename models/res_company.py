@@ -167,4 +167,4 @@ class ResCompany(models.Model):
         """Where answers to a notification go: to Odoo, which answers with a pointer to
         the link, or to the company; never to somebody's own mailbox."""
         address = self.catchall_email or self.email
-        return formataddr((self.name, address)) if address else False
+        return formataddr((texts.one_line(self.name), address)) if address else False

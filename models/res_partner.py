@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 
 class ResPartner(models.Model):
@@ -30,6 +31,24 @@ class ResPartner(models.Model):
         with_pin = set(pins.partner_id.ids)
         for partner in self:
             partner.secure_pin_is_set = partner.id in with_pin
+
+    # -- life --------------------------------------------------------------------
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_secure(self):
+        """Say it before the database does: conversations keep their contact."""
+        # sudo: whether there are any, whoever may read them
+        threads = self.env["secure.thread"].sudo().with_context(active_test=False)
+        kept = threads.search([("partner_id", "in", self.ids)]).partner_id
+        if kept:
+            raise UserError(
+                self.env._(
+                    "There are secure conversations with %(contacts)s. Such a contact "
+                    "can be archived, which closes the conversations, or merged with "
+                    "another record of the same person.",
+                    contacts=", ".join(kept.mapped("display_name")),
+                )
+            )
 
     # -- address -----------------------------------------------------------------
 

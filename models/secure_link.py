@@ -165,7 +165,10 @@ class SecureLink(models.Model):
         link = self._read_gate(public_id)
         parts = link._token_parts() if link else None
         genuine = tokens.verify(ring, token, parts, link and link._proof(ring))
-        return link if genuine and well_formed else link.browse()
+        if not (genuine and well_formed):
+            return link.browse()
+        link._read_behind_gate()
+        return link
 
     def _form_token(self):
         """What the gate's form must send back: proof that the gate was looked at."""

@@ -45,17 +45,21 @@ class SecureLinkGate(models.Model):
 
     @api.model
     def _read_gate(self, public_id):
-        """The link of a public id with its conversation, contact and company, in the
-        cache; without its token checked, so not to be shown to anybody.
+        """The link of a public id with its conversation, in the cache; without its
+        token checked, so not to be shown to anybody.
 
         :return: ``secure.link`` as superuser, may be empty
         """
         link = self._read_row("secure.link", "public_id", public_id)
-        if link:
-            thread = self._read_row("secure.thread", "id", link.thread_id.id)
-            self._read_row("res.partner", "id", thread.partner_id.id or None)
-            self._read_row("res.company", "id", thread.company_id.id)
+        # Where there is no link, too: as many look-ups take as long
+        self._read_row("secure.thread", "id", link.thread_id.id or 0)
         return link
+
+    def _read_behind_gate(self):
+        """Contact and company of a genuine link, into the cache."""
+        thread = self.thread_id
+        self._read_row("res.partner", "id", thread.partner_id.id or None)
+        self._read_row("res.company", "id", thread.company_id.id)
 
     @api.model
     def _read_row(self, model, key, value):

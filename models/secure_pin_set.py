@@ -55,7 +55,7 @@ class SecurePinSet(models.Model):
             log._log("default_pin_removed" if removed else "default_pin_set", owners)
             return
         # sudo: this covers conversations the current user does not see
-        threads = self.env["secure.thread"].sudo()
+        threads = self.env["secure.thread"].sudo().with_context(active_test=False)
         if owners._name == "res.partner":
             threads = threads.search([("partner_id", "in", owners.ids)])
             threads._tighten("contact")

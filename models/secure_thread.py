@@ -241,6 +241,9 @@ class SecureThread(models.Model):
             "moved": self.env._(
                 "The contact asked for a new link, but the address has changed"
             ),
+            "merged": self.env._(
+                "Contacts were merged and their PINs removed: set a new one"
+            ),
         }
 
     def action_resend(self):

@@ -5,6 +5,7 @@ from collections import namedtuple
 from odoo import api, fields, models
 
 from ..tools import content, own_code
+from ..tools import notification as texts
 from ..tools.keyring import Purpose
 from .secure_draft import INBOUND, INTERNAL, OUTBOUND
 from .secure_notification import own_message_id
@@ -111,7 +112,9 @@ class SecureThreadSend(models.Model):
             "message_type": "comment",
             "subtype_id": self.env["ir.model.data"]._xmlid_to_res_id(subtype),
             "author_id": author.id,
-            "email_from": author.email_formatted or company.email_formatted,
+            "email_from": texts.one_line(
+                author.email_formatted or company.email_formatted
+            ),
             "reply_to": company._secure_reply_to(),
             "message_id": own_message_id(),
             "record_alias_domain_id": company.alias_domain_id.id,

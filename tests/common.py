@@ -13,7 +13,7 @@ from odoo.addons.mail.tests.common import MockEmail
 from odoo.addons.sms.tests.common import MockSMS
 
 from ..tools import pin_policy
-from .leaks import LeakScan
+from .leaks import LeakScan, recording
 
 CANARY = "CANARYbody7351"
 CANARY_SUBJECT = "CANARYsubject7352"
@@ -65,6 +65,11 @@ class SecureCase(MockEmail, MockSMS):
             }
         )
         cls.startClassPatcher(_cheap_hashes())
+        # All that leaves by email, SMS, web push or HTTP, for the leak scan
+        cls.left_the_house = []
+        record = recording(cls.left_the_house)
+        record.__enter__()
+        cls.addClassCleanup(record.__exit__, None, None, None)
 
     def setUp(self):
         super().setUp()
@@ -89,7 +94,12 @@ class SecureCase(MockEmail, MockSMS):
     def gateways(self):
         """Odoo's own mail and SMS gateways, kept from the network, otherwise real."""
         with self.mock_mail_gateway(), self.mockSMSGateway():
-            yield
+            try:
+                yield
+            finally:
+                # Odoo's mock takes the place of what the recording listens to
+                for call in self.push_to_end_point_mocked.mock_calls:
+                    self.left_the_house.append(("push", str(call)))
 
     def send(self, user=None, partner=None, **values):
         """Send a marked message and let it leave.
@@ -130,7 +140,7 @@ class SecureCase(MockEmail, MockSMS):
 
     @contextmanager
     def leak_scan(self):
-        scan = LeakScan(self.env)
+        scan = LeakScan(self.env, self.left_the_house)
         try:
             yield scan
         finally:

@@ -18,7 +18,6 @@ class TestSend(SecureCase):
             sent = self.send(
                 attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())], pin=PIN
             )
-            scan.add_left("mail", self.left_text().replace(self.token, ""))
             self.assertNoLeak(scan, self.token, PIN)
         self.assertEqual(len(self._mails), 1)
         mail = self._mails[0]
@@ -32,7 +31,6 @@ class TestSend(SecureCase):
     def test_sms_holds_link_and_no_content(self):
         with self.leak_scan() as scan:
             self.send(channel="sms")
-            scan.add_left("sms", self.left_text().replace(self.token, ""))
             self.assertNoLeak(scan, self.token)
         self.assertEqual([sms["number"] for sms in self._sms], ["+32470123456"])
         self.assertIn(f"/sm/{self.token}", self._sms[0]["body"])

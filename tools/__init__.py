@@ -1,6 +1,7 @@
 from . import (
     clashes,
     content,
+    inert,
     keyring,
     limits,
     log_chain,
@@ -9,6 +10,7 @@ from . import (
     notification,
     one_time_code,
     own_code,
+    page_headers,
     pin_policy,
     pin_value,
     token,

@@ -12,6 +12,7 @@ from odoo.tools.mail import html_sanitize, is_html_empty, plaintext2html
 from odoo.tools.mimetypes import guess_mimetype
 
 from . import limits
+from .inert import without_media
 
 PLACEHOLDER = Markup("<p>Secure message</p>")
 """What every ordinary reader of ``mail.message.body`` sees."""
@@ -72,7 +73,9 @@ def clean_staff_body(body):
     :param body: str or Markup; plain ``str`` from an editor is HTML too
     :return: Markup
     """
-    return html_sanitize(body or "", sanitize_attributes=True, sanitize_style=True)
+    return without_media(
+        html_sanitize(body or "", sanitize_attributes=True, sanitize_style=True)
+    )
 
 
 def clean_dynamic_body(body):
@@ -158,6 +161,7 @@ def for_page(body):
     cleaned = html_sanitize(
         body or "", sanitize_attributes=True, strip_style=True, strip_classes=True
     )
+    cleaned = without_media(cleaned)
     if not cleaned:
         return Markup("")
     root = html.fragment_fromstring(str(cleaned), create_parent="div")

@@ -269,7 +269,7 @@ def _parse(text):
 def _decode_key(text):
     try:
         key = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise KeyringError("a key is not valid base64") from error
     if len(key) != KEY_BYTES:
         raise KeyringError(f"a key has {len(key)} bytes instead of {KEY_BYTES}")

@@ -78,7 +78,7 @@ def fill(text, values):
     :param dict values: by placeholder, without the link
     :return: str; holds ``LINK_MARK`` where the link goes
     """
-    clean = {name: _one_line(value) for name, value in values.items()}
+    clean = {name: one_line(value) for name, value in values.items()}
     clean[LINK] = LINK_MARK
     return _FIELD.sub(lambda match: clean.get(match[1], ""), text or "")
 
@@ -109,13 +109,17 @@ def name_for_one_sms(text, name):
 
     :param text: function from name to text
     """
-    clean = _one_line(name)
+    clean = one_line(name)
     lengths = range(len(clean), 0, -1)
     fitting = (size for size in lengths if sms_parts(text(clean[:size])) == 1)
     return clean[: next(fitting, 1)].rstrip()
 
 
-def _one_line(value):
-    """A value on one line: it must not add headers to a mail, nor a second link."""
+def one_line(value):
+    """A value on one line: it must not add headers to a mail, nor a second link.
+
+    Python's email library takes encoded words apart that stand in a header's text, line
+    breaks and all.
+    """
     text = _CONTROL.sub("", " ".join(str(value or "").split()))
-    return text.replace("[[", "[ [")
+    return text.replace("[[", "[ [").replace("=?", "= ?")

@@ -95,7 +95,8 @@ def without_choice(records):
 
 
 def _without(records, keys):
-    context = dict(records.env.context)
-    if not any([context.pop(key, None) is not None for key in keys]):
+    context = records.env.context
+    kept = {key: value for key, value in context.items() if key not in keys}
+    if len(kept) == len(context):
         return records
-    return records.with_env(records.env(context=context))
+    return records.with_env(records.env(context=kept))

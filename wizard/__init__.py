@@ -1,4 +1,5 @@
 from . import (
+    base_partner_merge_automatic_wizard,
     mail_compose_message,
     mail_compose_message_listed,
     mail_compose_message_send,

@@ -189,6 +189,7 @@ class SecureCompose(models.TransientModel):
 
         :param list partner_ids: whose numbers it must not resemble
         """
+        self.check_access("create")
         partners = self.env["res.partner"].browse(partner_ids)
         partners.check_access("read")
         known = self.env["secure.pin"]._known_numbers
