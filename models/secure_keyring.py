@@ -140,7 +140,7 @@ class SecureKeyring(models.AbstractModel):
         place = keyring.source(config.get(keyring.CONFIG_OPTION))
         path, others = {
             "environment": ("", 0),
-            "config": (config["config"], CONFIG_NOT_FOR),
+            "config": (config["config"] or "", CONFIG_NOT_FOR),
             "file": (keyring.key_file(config["data_dir"]), KEY_FILE_NOT_FOR),
         }[place]
         return path if (keyring.mode_of(path) or 0) & others else ""
@@ -175,8 +175,8 @@ class SecureKeyring(models.AbstractModel):
         path = keyring.key_file(config["data_dir"])
         needed = ", ".join(self._needed())
         _logger.error(
-            "Secure messaging is locked: the key file %s is gone. Missing is the key with "
-            "fingerprint %s",
+            "Secure messaging is locked: the key file %s is gone. Missing is the key "
+            "with fingerprint %s",
             path,
             needed,
         )

@@ -283,7 +283,7 @@ class TestRotation(RotationCase):
             self.registry["secure.keyring"], "_sealed_counts", side_effect=Killed
         ):
             self.run_apart(lambda ring: ring._cron_rotate())
-            with self.assertQueryCount(3):
+            with self.assertQueryCount(2):
                 self.env.cr.cache.clear()
                 self.ring._rotation_is_due()
 
