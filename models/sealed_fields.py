@@ -89,7 +89,8 @@ class SealedColumn(Resealable, fields.Text):
     """The field in the :class:`Place` it is sealed for, when that is not its own name.
     """
     sealed_uid = "secure_uid"
-    """The column with the random uid in that :class:`Place`."""
+    """The column with the random uid in that :class:`Place`; ``id`` where records have
+    none."""
 
     @property
     def sealed_key(self):

@@ -10,6 +10,8 @@ from odoo.tests import tagged
 
 from ..models import secure_keyring_compromise as compromise
 from ..models.secure_keyring_compromise import COMPROMISED_PARAMETER
+from ..models.secure_pin_void import VOID_HASH
+from ..tools.keyring import Purpose
 from ..tools.pin_policy import WRONG_PINS_PER_ADDRESS
 from .common import CANARY, PIN, WRONG_PIN
 from .test_rotation import NEW_KEY, THIRD_KEY, RotationCase
@@ -191,6 +193,10 @@ class TestCompromisedKey(RotationCase):
                 self.assertEqual(self.visitor.status, 410)
             for pin in self.env["secure.pin"].search([]):
                 self.assertTrue(pin.is_void)
+                self.assertEqual(pin.generation, 2, "doors it opened are closed")
+                place = ("secure.pin", pin.secure_uid, "hash_sealed")
+                kept = self.ring._open(Purpose.PINS, place, pin.hash_sealed)
+                self.assertEqual(kept, VOID_HASH, "what it was is not kept")
             grants = self.env["secure.grant"].search([])
             self.assertFalse(grants.filtered(lambda grant: grant._holds()))
             # Even with a link: the PIN itself is void

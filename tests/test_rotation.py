@@ -163,7 +163,9 @@ class TestRotation(RotationCase):
         self.assertEqual(len(files), 2)
         with self.keys(NEW_KEY, self.key):
             self.assertTrue(self.ring._rotation_is_due())
-            self.assertTrue(self.rotate())
+            with self.leak_scan() as scan:
+                self.assertTrue(self.rotate())
+                self.assertNoLeak(scan, PIN, self.token)
             self.assertFalse(self.sealed_cells(self.old))
             self.assertFalse(self.files_under(self.old))
             after = self.sealed_cells(self.new)
