@@ -24,7 +24,13 @@ UPDATE secure_dispatch
    SET can_retry = false,
        sealed_pin = NULL;
 
--- Notifications that wait or failed do not leave
+-- PINs that wait to be set are forgotten
+UPDATE secure_pin_bulk_line
+   SET state = 'failed',
+       pin_sealed = NULL
+ WHERE state = 'waiting';
+
+-- Notifications and codes that wait or failed do not leave
 UPDATE mail_notification
    SET notification_status = 'canceled'
  WHERE mail_mail_id IN (
@@ -41,11 +47,11 @@ UPDATE mail_notification
  );
 UPDATE mail_mail
    SET state = 'cancel'
- WHERE secure_link_id IS NOT NULL
+ WHERE num_nonnulls(secure_link_id, secure_code_id) > 0
    AND state IN ('outgoing', 'exception');
 UPDATE sms_sms
    SET state = 'canceled'
- WHERE secure_link_id IS NOT NULL
+ WHERE num_nonnulls(secure_link_id, secure_code_id) > 0
    AND state IN ('outgoing', 'error');
 
 UPDATE ir_cron

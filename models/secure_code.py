@@ -7,6 +7,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..tools import one_time_code, pin_policy
+from ..tools.keyring import KeyMissing
 from ..tools.pin_policy import CODE_LIFE, CODE_PAUSE
 
 CODE_WINDOWS = {
@@ -153,7 +154,12 @@ class SecureCode(models.Model):
 
     def _is(self, typed):
         given = pin_policy.normalize(typed)
-        return hmac.compare_digest(self._digits().encode(), given.encode())
+        try:
+            digits = self._digits()
+        except KeyMissing:
+            # The key it was derived with is gone by now
+            return False
+        return hmac.compare_digest(digits.encode(), given.encode())
 
     @api.model
     def _count_try(self, code):

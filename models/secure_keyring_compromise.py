@@ -102,6 +102,9 @@ class SecureKeyringCompromise(models.AbstractModel):
             # sudo: as above
             rows = self.env[model].sudo()
             rows.search([*stored, ("sealed_pin", "!=", False)]).sealed_pin = False
+        waiting = self.env["secure.pin.bulk.line"].sudo()
+        waiting = waiting.search([*stored, ("state", "=", "waiting")])
+        waiting._fail(self.env._("A key was compromised. Please set this PIN anew."))
         pins = self.env["secure.pin"].sudo()
         found = pins.search([*stored, ("is_void", "=", False)], limit=CLOSE_BATCH)
         found._void()

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
 from ..tools.keyring import Purpose, new_uid
+from .sealed_fields import SealedColumn
 
 
 class SecurePinBulkLine(models.Model):
@@ -27,7 +28,7 @@ class SecurePinBulkLine(models.Model):
     reason = fields.Char()
     generation = fields.Integer(help="Of the contact's PIN when this one was chosen.")
     secure_uid = fields.Char(required=True, copy=False, groups=fields.NO_ACCESS)
-    pin_sealed = fields.Text(copy=False, groups=fields.NO_ACCESS, prefetch=False)
+    pin_sealed = SealedColumn(sealed_purpose=Purpose.PINS)
 
     _waiting_index = models.Index("(bulk_id) WHERE state = 'waiting'")
 

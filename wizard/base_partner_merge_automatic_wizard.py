@@ -20,7 +20,8 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         self._secure_merge_lines(everyone)
         result = super()._update_foreign_keys(src_partners, dst_partner)
         if has_pin is not None:
-            self.env["secure.pin"]._note_change(dst_partner)
+            reason = "pin_set" if has_pin else "pin_removed"
+            self.env["secure.pin"]._note_change(dst_partner, reason, tell=False)
         if has_pin is False:
             newest = threads.filtered("active").sorted("last_message_date")[-1:]
             newest._remind_responsible("merged")
