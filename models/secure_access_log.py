@@ -126,8 +126,8 @@ class SecureAccessLog(models.Model):
 
     @api.model
     def _log_surely(self, kind, records, remote_addr=None, message_ids=(), **details):
-        """:meth:`_log` for what must not be done again, or is run again by nobody: mails
-        that have left, tries that were counted, and jobs.
+        """:meth:`_log` for what must not be done again, or is run again by nobody:
+        mails that have left, tries that were counted, and jobs.
 
         Where another worker gets in between, the rows wait, and follow in a moment.
         """

@@ -1,11 +1,10 @@
 """How rows get into the log: behind the end of their chain, which is locked for it."""
 
 import logging
-from itertools import groupby
 from operator import itemgetter
 
 from odoo import api, models
-from odoo.tools import SQL
+from odoo.tools import SQL, groupby
 
 from ..tools import log_chain
 from ..tools.keyring import Purpose
@@ -35,7 +34,6 @@ class SecureAccessLogChain(models.Model):
             return self.browse()
         ring = self.env["secure.keyring"]._sealing_ring()
         whose = itemgetter(HOLDERS[model])
-        rows = sorted(rows, key=whose)
         # sudo: who may cause an event may not read where the log ends
         holders = self.env[model].sudo().browse({whose(row) for row in rows})
         tips = holders._log_tips(lock=True)

@@ -44,8 +44,8 @@ class SecureAccessLogScreen(models.Model):
         return {
             ("sent", False): self.env._("The notification with the link has left."),
             ("delivered", "accepted"): self.env._(
-                "The mail server accepted the email. If it comes back later, “Not sent” "
-                "follows."
+                "The mail server accepted the email. If it comes back later, a row "
+                "“Not sent” follows."
             ),
             ("delivered", False): self.env._(
                 "The SMS gateway reported that the SMS arrived."

@@ -59,8 +59,8 @@ class SecureLogCheck(models.Model):
     waiting_count = fields.Integer(
         "Rows That Wait",
         readonly=True,
-        help="Not part of the log yet: another worker wrote at the same time, or the key "
-        "was missing.",
+        help="Not part of the log yet: another worker wrote at the same time, or the "
+        "key was missing.",
     )
     finding_count = fields.Integer("Findings", readonly=True)
     finding_ids = fields.One2many("secure.log.finding", "check_id", readonly=True)
@@ -177,7 +177,11 @@ class SecureLogCheck(models.Model):
             [
                 ("res_model", "=", self._name),
                 ("user_id", "=", user.id),
-                ("res_id", "in", self._search([("company_id", "=", self.company_id.id)])),
+                (
+                    "res_id",
+                    "in",
+                    self._search([("company_id", "=", self.company_id.id)]),
+                ),
             ],
             limit=1,
         )

@@ -71,6 +71,8 @@ class SecureLogCheckRun(models.Model):
         tips = self.env[model].sudo().browse(ids)._log_tips()
         chains = self._stream(model, ids)
         left = dict(tips)
+        # Odoo's own would hold all rows in memory
+        # pylint: disable-next=bad-builtin-groupby
         for holder_id, rows in groupby(chains, itemgetter("holder")):
             _uid, tip = left.pop(holder_id)
             yield from self._check_chain(judge, model, holder_id, rows, tip)

@@ -29,7 +29,9 @@ class SecureLogFinding(models.Model):
     kind = fields.Selection(KINDS, "What", required=True, readonly=True)
     thread_id = fields.Integer("Conversation ID", readonly=True)
     thread_name = fields.Char("Conversation", readonly=True)
-    number = fields.Integer(readonly=True, help="Number of the row in its conversation.")
+    number = fields.Integer(
+        readonly=True, help="Number of the row in its conversation."
+    )
     last_number = fields.Integer(readonly=True)
     row_id = fields.Integer("Row ID", readonly=True)
     place = fields.Char("Where", compute="_compute_place")

@@ -174,7 +174,8 @@ class TestFound(ChainCase):
         check = self.check()
         self.assertEqual((check.state, check.finding_count), ("good", 0))
         self.assertEqual(
-            check.row_count, self.log.search_count([("company_id", "=", self.company.id)])
+            check.row_count,
+            self.log.search_count([("company_id", "=", self.company.id)]),
         )
         threads = self.env["secure.thread"].with_context(active_test=False)
         self.assertEqual(
@@ -235,7 +236,9 @@ class TestFound(ChainCase):
 
     def test_all_of_a_conversation_deleted(self):
         with self.attack():
-            self.sql("DELETE FROM secure_access_log WHERE thread_id = %s", self.thread.id)
+            self.sql(
+                "DELETE FROM secure_access_log WHERE thread_id = %s", self.thread.id
+            )
             self.assertEqual(self.found(), [(self.name, "cut", 1, 4)])
             self.sql(
                 "UPDATE secure_thread SET log_tip = NULL WHERE id = %s", self.thread.id

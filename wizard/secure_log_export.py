@@ -7,8 +7,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from ..tools import log_chain
 from ..models.secure_access_log_chain import COLUMNS
+from ..tools import log_chain
 
 PAGE = 2000
 """Rows in memory at once."""
