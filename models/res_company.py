@@ -4,8 +4,6 @@ from odoo.tools import formataddr
 
 from ..tools import notification as texts
 from ..tools import pin_policy
-from ..tools.keyring import Purpose
-from .sealed_fields import SealedColumn
 from .secure_link import DEFAULT_EXPIRY_HOURS, EXPIRY_HOURS
 
 TEXT_FIELDS = {

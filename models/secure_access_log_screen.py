@@ -72,6 +72,12 @@ class SecureAccessLogScreen(models.Model):
             ("renewal_refused", "refused"): self.env._(
                 "No message may be sent to this contact now."
             ),
+            ("switched_on", False): self.env._(
+                "Secure messaging was switched on for the company."
+            ),
+            ("switched_off", False): self.env._(
+                "Secure messaging was switched off for the company."
+            ),
             ("log_changed", False): self.env._(
                 "A check found that the log is not as it was written."
             ),

@@ -1,8 +1,8 @@
-from odoo import models
+from odoo import fields, models
 from odoo.tools import SQL
 
 from ..tools import log_chain
-from ..tools.keyring import KeyMissing, KeyringError, Place, Purpose
+from ..tools.keyring import KeyMissing, KeyringError, Place, Purpose, new_uid
 from ..tools.log_chain import Tip
 from .sealed_fields import SealedColumn
 
@@ -16,6 +16,9 @@ class SecureLogChain(models.AbstractModel):
     _name = "secure.log.chain"
     _description = "Secure Messaging Log Chain"
 
+    secure_uid = fields.Char(
+        copy=False, groups=fields.NO_ACCESS, default=lambda self: new_uid()
+    )
     log_tip = SealedColumn("End of the Log", sealed_purpose=Purpose.LOG)
 
     def _log_tips(self, lock=False):
@@ -30,15 +33,15 @@ class SecureLogChain(models.AbstractModel):
         ring = self.env["secure.keyring"]._ring()
         self.env.cr.execute(
             SQL(
-                "SELECT id, %s, log_tip FROM %s WHERE id = ANY(%s) ORDER BY id %s",
-                SQL.identifier(self._log_uid_column()),
+                "SELECT id, secure_uid, log_tip FROM %s WHERE id = ANY(%s) "
+                "ORDER BY id %s",
                 SQL.identifier(self._table),
                 list(self.ids),
                 SQL("FOR NO KEY UPDATE") if lock else SQL(),
             )
         )
         return {
-            record_id: (str(uid), self._open_log_tip(ring, str(uid), sealed))
+            record_id: (uid or "", self._open_log_tip(ring, uid or "", sealed))
             for record_id, uid, sealed in self.env.cr.fetchall()
         }
 
@@ -60,10 +63,6 @@ class SecureLogChain(models.AbstractModel):
                 SQL(", ").join(rows),
             )
         )
-
-    def _log_uid_column(self):
-        """What a tip is bound to."""
-        return self._fields["log_tip"].sealed_uid
 
     def _seal_log_tip(self, ring, uid, tip):
         place = Place(self._name, uid, "log_tip")

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
+from odoo.tools import format_datetime
 
 from .secure_keyring import KeysUnavailable
 
@@ -27,7 +28,6 @@ class SecureLogCheck(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _mail_post_access = "read"
     _order = "id desc"
-    _rec_name = "create_date"
 
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, ondelete="cascade", index=True
@@ -65,6 +65,15 @@ class SecureLogCheck(models.Model):
     finding_count = fields.Integer("Findings", readonly=True)
     finding_ids = fields.One2many("secure.log.finding", "check_id", readonly=True)
     problem = fields.Char(readonly=True)
+
+    @api.depends("create_date")
+    @api.depends_context("lang", "tz")
+    def _compute_display_name(self):
+        for check in self:
+            check.display_name = self.env._(
+                "Check of %(date)s",
+                date=format_datetime(self.env, check.create_date),
+            )
 
     @api.model
     def _start(self, companies, user=None):

@@ -467,10 +467,12 @@ class TestExport(ChainCase):
 
     def test_of_a_period(self):
         now = fields.Datetime.now()
-        self.assertFalse(self.export(date_to=now - timedelta(days=1)).row_count)
-        self.assertFalse(self.export(date_from=now + timedelta(days=1)).row_count)
         day = timedelta(days=1)
-        export = self.export(date_from=now - day, date_to=now + day)
+        everything = self.export(date_to=now - day).row_count
+        self.assertTrue(everything)
+        self.assertFalse(self.export(scope="period", date_to=now - day).row_count)
+        self.assertFalse(self.export(scope="period", date_from=now + day).row_count)
+        export = self.export(scope="period", date_from=now - day, date_to=now + day)
         count = export.row_count
         self.assertTrue(count)
         self.assertEqual(len(self.rows_of(self.download(export))), count)

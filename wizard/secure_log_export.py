@@ -26,6 +26,15 @@ class SecureLogExport(models.TransientModel):
     _description = "Export the Log"
 
     domain = fields.Char(readonly=True, default=lambda self: self._default_domain())
+    scope = fields.Selection(
+        [
+            ("shown", "All that the list shows, or what is ticked in it"),
+            ("period", "Of that, only a period"),
+        ],
+        "What",
+        required=True,
+        default="shown",
+    )
     date_from = fields.Datetime("From")
     date_to = fields.Datetime("To")
     row_count = fields.Integer("Rows", compute="_compute_row_count")
@@ -38,7 +47,7 @@ class SecureLogExport(models.TransientModel):
             return json.dumps([["id", "in", ids]])
         return json.dumps(self.env.context.get("active_domain") or [])
 
-    @api.depends("domain", "date_from", "date_to")
+    @api.depends("domain", "scope", "date_from", "date_to")
     def _compute_row_count(self):
         log = self.env["secure.access.log"]
         for export in self:
@@ -50,9 +59,10 @@ class SecureLogExport(models.TransientModel):
             domain = Domain(json.loads(self.domain or "[]"))
         except ValueError as error:
             raise UserError(self.env._("This filter cannot be exported.")) from error
-        if self.date_from:
+        period = self.scope == "period"
+        if period and self.date_from:
             domain &= Domain("date", ">=", self.date_from)
-        if self.date_to:
+        if period and self.date_to:
             domain &= Domain("date", "<=", self.date_to)
         return domain
 
@@ -62,7 +72,6 @@ class SecureLogExport(models.TransientModel):
             "type": "ir.actions.act_url",
             "url": f"/secure_messaging/log/{self.id}.csv",
             "target": "download",
-            "close": True,
         }
 
     def _write_file(self):
