@@ -1,7 +1,10 @@
 """Checks of the log, its export, and what happens when two write at once."""
 
 import csv
+import hashlib
+import hmac
 import io
+import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,6 +12,8 @@ from threading import Barrier
 from unittest.mock import patch
 
 import psycopg2
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from odoo import SUPERUSER_ID, api, fields
 from odoo.exceptions import AccessError
@@ -482,6 +487,30 @@ class TestExport(ChainCase):
         with patch.object(secure_log_export, "PAGE", 2):
             rows = self.rows_of(self.download(self.export()))
         self.assertEqual(rows[: len(whole)], whole)
+
+    def test_as_docs_describe_it(self):
+        """docs/log.md followed step by step, without this module's own code."""
+        sha256 = hashlib.sha256
+        key = self.env["secure.keyring"]._ring()._keys
+        before = {}
+        for row in self.rows_of(self.download(self.export())):
+            cells = [value.removeprefix("'") for value in list(row.values())[:15]]
+            form = json.dumps(cells, ensure_ascii=False, separators=(",", ":"))
+            content = sha256(form.encode()).digest()
+            chain = f"res.company:{row['company_id']}"
+            if row["thread_id"]:
+                chain = f"secure.thread:{row['thread_id']}"
+            start = sha256(f"secure_messaging/log/1/{chain}".encode()).digest()
+            digest = sha256(before.get(chain, start) + content).digest()
+            self.assertEqual(row["digest"], digest.hex())
+            before[chain] = digest
+            secret = key[row["fingerprint"]]
+            name = sha256(b"secure_messaging/fingerprint" + secret).digest()[:8]
+            self.assertEqual(row["fingerprint"], name.hex())
+            derived = HKDF(SHA256(), 32, salt=None, info=b"secure_messaging/log")
+            mac = hmac.new(derived.derive(secret), digest + content, "sha256")
+            self.assertEqual(row["mac"], mac.hexdigest())
+        self.assertGreater(len(before), 2)
 
     def test_a_changed_file_is_found(self):
         text = self.download(self.export()).content.decode()
