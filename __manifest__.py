@@ -54,6 +54,7 @@
         "web.assets_backend": ["secure_messaging/static/src/backend/**/*"],
     },
     "post_init_hook": "post_init_hook",
+    "uninstall_hook": "uninstall_hook",
     "application": True,
     "installable": True,
 }

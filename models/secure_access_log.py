@@ -132,6 +132,8 @@ class SecureAccessLog(models.Model):
         Where another worker gets in between, the rows wait, and follow in a moment.
         """
         model, rows = self._rows(kind, records, remote_addr, message_ids, details)
+        # Before the savepoint: what fails here is not the log's
+        self.env.flush_all()
         try:
             with self.env.cr.savepoint():
                 return self._append(model, rows)

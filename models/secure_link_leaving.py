@@ -32,6 +32,8 @@ class SecureLinkLeaving(models.Model):
         An email that left was accepted by the mail server: that is all that is known of
         its delivery until it comes back. An SMS waits for the gateway's report.
         """
+        # Before the savepoint: what fails here is not the log's
+        self.env.flush_all()
         try:
             with self.env.cr.savepoint():
                 self._note_left()

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from freezegun import freeze_time
 
+from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
 from ..tools.pin_policy import RENEWALS_PER_HOUR
@@ -194,3 +195,34 @@ class TestLogOfPins(LogCase):
         with Form(wizards.with_context(default_partner_id=self.contact.id)) as form:
             form.pin = PIN
         self.assertEqual(self.counts(thread)["pin_set"], 1)
+
+
+@tagged("post_install", "-at_install")
+class TestLogScreen(LogCase):
+    def test_what_delivered_means(self):
+        """Not the same for an email as for an SMS, and the screen says so."""
+        [row] = self.rows(self.send().thread, "delivered")
+        self.assertIn("mail server accepted", row.explanation)
+        thread = self.send(channel="sms").thread
+        self.env["secure.access.log"]._log("delivered", thread.sudo().link_ids)
+        rows = self.rows(thread, "delivered")
+        self.assertEqual(
+            set(rows.mapped("explanation")),
+            {"The SMS gateway reported that the SMS arrived."},
+        )
+
+    def test_found_by_contact(self):
+        sent, other = self.send(), self.send(partner=self.other_contact)
+        log = self.env["secure.access.log"].with_user(self.sender)
+        found = log.search([("partner_name", "ilike", "Clara")])
+        self.assertIn(sent.thread.id, found.mapped("thread_id"))
+        self.assertNotIn(other.thread.id, found.mapped("thread_id"))
+        self.contact.active = False
+        self.assertEqual(log.search([("partner_name", "ilike", "Clara")]), found)
+
+    def test_company_rows_lead_nowhere(self):
+        log = self.env["secure.access.log"].with_user(self.manager)
+        row = log.search([("thread_id", "=", False)], limit=1)
+        self.assertEqual(row.kind, "switched_on")
+        with self.assertRaises(UserError):
+            row.action_open_thread()

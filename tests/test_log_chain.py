@@ -10,6 +10,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..hooks import uninstall_hook
 from ..models import secure_log_check_run
 from ..models.secure_keyring import KeysUnavailable
 from ..tools import keyring, log_chain
@@ -123,6 +124,15 @@ class TestStatement42(ChainCase):
             self.env.cr.savepoint(),
         ):
             self.sql("DELETE FROM secure_access_log")
+
+    def test_nothing_stays_in_postgresql(self):
+        """After uninstalling, which drops the table but not its function."""
+        query = "SELECT FROM pg_proc WHERE proname = 'secure_access_log_refuse'"
+        self.sql(query)
+        self.assertEqual(self.env.cr.rowcount, 1)
+        uninstall_hook(self.env)
+        self.sql(query)
+        self.assertFalse(self.env.cr.rowcount)
 
     def test_statement_42_nobody_writes(self):
         """Not by any call, the system's own included."""
