@@ -18,7 +18,6 @@ class ResCompany(models.Model):
     _name = "res.company"
     _inherit = ["res.company", "secure.log.chain"]
 
-    log_tip = SealedColumn(sealed_purpose=Purpose.LOG, sealed_uid="id")
     secure_messaging_enabled = fields.Boolean("Secure Messaging")
     secure_email_subject = fields.Char(
         "Email Subject",

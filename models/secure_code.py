@@ -155,11 +155,11 @@ class SecureCode(models.Model):
     def _is(self, typed):
         given = pin_policy.normalize(typed)
         try:
-            digits = self._digits()
+            expected = self._digits()
         except KeyMissing:
-            # The key it was derived with is gone by now
+            # Its key was retired since
             return False
-        return hmac.compare_digest(digits.encode(), given.encode())
+        return hmac.compare_digest(expected.encode(), given.encode())
 
     @api.model
     def _count_try(self, code):

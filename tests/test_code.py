@@ -314,6 +314,7 @@ class TestCode(CodeCase):
         code = self.env["secure.code"]._of(sent.link)
         self.give(code._digits())
         self.assertEqual(self.visitor.status, 403)
+        self.assertIn("not right", self.visitor.text)
 
     def test_not_asked_for_opens_with_nothing(self):
         self.send()
@@ -321,6 +322,14 @@ class TestCode(CodeCase):
         self.give("000000")
         self.assertEqual(self.visitor.status, 403)
         self.assertIn("Please ask for a new one", self.visitor.text)
+
+    def test_code_whose_key_was_retired_does_not_open(self):
+        sent = self.send()
+        code = self.code_in(self.ask())
+        self.env["secure.code"]._of(sent.link).fingerprint = "0" * 16
+        self.give(code)
+        self.assertEqual(self.visitor.status, 403)
+        self.assertNotIn(CANARY, self.visitor.text)
 
     def test_code_of_another_link_does_not_open(self):
         self.send()
