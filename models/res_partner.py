@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 
 class ResPartner(models.Model):
@@ -91,6 +91,8 @@ class ResPartner(models.Model):
 
         :param str res_model: of the document that is written about
         """
+        if not self.env.user._is_internal():
+            raise AccessError(self.env._("Only staff may send secure messages."))
         self.check_access("read")
         record = None
         if res_model in self.env and res_id:

@@ -213,12 +213,14 @@ class SecurePinBulk(models.Model):
         """
         lines = self.env["secure.pin.bulk.line"]._take_waiting(self, CHUNK)
         try:
-            self.problem = False
             self._set_lines(lines)
         except KeysUnavailable as locked:
             # Whatever is missing, is missing for all: they wait for it
             self.problem = str(locked)
             return 0
+        # Not written without need: another worker would wait for this one's commit
+        if self.problem:
+            self.problem = False
         self._finish()
         return len(lines)
 

@@ -56,12 +56,13 @@ class SecureRoad(models.AbstractModel):
         for row in rows:
             record = row.get("record")
             if record:
-                records.setdefault(record._name, record)
-                records[record._name] |= record
+                records.setdefault(record._name, []).append(record)
         companies = {
             (model, id_): company
             for model, group in records.items()
-            for id_, company in self._document_companies(group).items()
+            for id_, company in self._document_companies(
+                self.env[model].union(*group)
+            ).items()
         }
         return [self._draft(row, companies) for row in rows]
 

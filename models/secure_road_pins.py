@@ -8,7 +8,7 @@ from .secure_thread import PIN_RULES
 
 NAMED = 3
 """Contacts without a PIN that are named, each with a way to set one."""
-SUMMED_UP = 10_000
+SUMMED_UP = 5_000
 """Recipients that are counted while somebody writes; of more only the rule is told."""
 
 

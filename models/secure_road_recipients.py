@@ -41,8 +41,11 @@ class SecureRoadRecipients(models.AbstractModel):
             found = {}
         everybody = self.env["res.partner"].union(*found.values())
         contacts, _colleagues = self._split(everybody)
+        known, nobody = set(contacts.ids), everybody.browse()
         return {
-            record.id: found.get(record.id, everybody.browse()) & contacts
+            record.id: found.get(record.id, nobody).filtered(
+                lambda one: one.id in known
+            )
             for record in records
         }
 

@@ -11,6 +11,7 @@ from odoo import api
 from odoo.sql_db import db_connect
 from odoo.tests import tagged
 
+from ..models import secure_pin_bulk
 from ..tools.pin_policy import WRONG_PINS_PER_ADDRESS, WRONG_PINS_PER_LINK
 from .common import SecureCase
 
@@ -134,3 +135,51 @@ class TestParallel(SecureCase):
             env = api.Environment(cr, api.SUPERUSER_ID, {})
             found, _made = env["secure.attempt"]._charge(self.subject)
         self.assertEqual(found[0], "address")
+
+
+@tagged("post_install", "-at_install")
+class TestParallelBulk(SecureCase):
+    """PINs set in bulk, by two workers at once and by one that is killed."""
+
+    PINS = ("603852", "603853", "603854", "603857", "603858")
+
+    def setUp(self):
+        super().setUp()
+        self.connection = db_connect(self.env.cr.dbname)
+        real = patch.object(
+            self.registry, "cursor", lambda readonly=False: self.connection.cursor()
+        )
+        self.startPatcher(real)
+        self.startPatcher(patch.object(secure_pin_bulk, "CHUNK", 2))
+        with self.connection.cursor() as cr:
+            env = api.Environment(cr, api.SUPERUSER_ID, {})
+            people = env["res.partner"].create([{"name": pin} for pin in self.PINS])
+            pins = dict(zip(people, self.PINS, strict=True))
+            self.bulk_id = env["secure.pin.bulk"]._set_pins(pins, "imported").id
+            self.partner_ids = people.ids
+        self.addCleanup(self._forget)
+
+    def _forget(self):
+        with self.connection.cursor() as cr:
+            cr.execute("DELETE FROM secure_pin_bulk WHERE id = %s", [self.bulk_id])
+            cr.execute("DELETE FROM res_partner WHERE id = ANY(%s)", [self.partner_ids])
+
+    def worker(self):
+        cr = self.connection.cursor()
+        self.addCleanup(cr.close)
+        cr.execute("SET lock_timeout = '5s'")
+        return api.Environment(cr, api.SUPERUSER_ID, {})["secure.pin.bulk"].browse(
+            self.bulk_id
+        )
+
+    def test_statement_47_two_workers_set_each_pin_once(self):
+        one, two, last = self.worker(), self.worker(), self.worker()
+        self.assertEqual((one._run_chunk(), two._run_chunk()), (2, 2))
+        one.env.cr.commit()
+        two.env.cr.rollback()
+        self.assertEqual((last._run_chunk(), last._run_chunk()), (2, 1))
+        last.env.cr.commit()
+        look = self.worker()
+        self.assertEqual((look.state, look.done_count), ("done", 5))
+        pins = look.env["secure.pin"].search([("partner_id", "in", self.partner_ids)])
+        self.assertEqual(pins.mapped("generation"), [1] * 5)

@@ -118,6 +118,9 @@ class TestPinLine(PinCase):
     def test_only_of_contacts_one_may_read(self):
         with self.assertRaises(AccessError):
             self.line(self.contact, self.portal)
+        # Nor do contacts learn what they will be asked for
+        with self.assertRaises(AccessError):
+            self.line(self.portal.partner_id, self.portal)
 
     def test_email_composer(self):
         def composed(**values):
