@@ -13,7 +13,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import BaseCase, HttpCase, tagged
 from odoo.tools import mute_logger
 
-from ..models import secure_pin_bulk
+from ..models import secure_pin_bulk, secure_road_pins
 from ..models.secure_keyring import KeysUnavailable
 from ..tools import notification as texts
 from ..tools import pin_list, pin_policy
@@ -148,10 +148,8 @@ class TestPinLine(PinCase):
         )
         told = composed(**many, template_id=template.id)
         told.secure_send = True
-        self.assertEqual(
-            told.secure_pin_summary,
-            "Contact's PIN; else: whoever has none is not sent to",
-        )
+        settings = f"what the settings of {self.company.name} say"
+        self.assertEqual(told.secure_pin_summary, f"Contact's PIN, else {settings}")
 
     def test_sms_composer(self):
         for partners, mode, text in (
@@ -176,12 +174,9 @@ class TestPinLine(PinCase):
 
     def test_too_many_to_count(self):
         rows = [{"partner": self.contact, "company": self.company}] * 2
-        with (
-            patch.object(secure_pin_bulk, "CHUNK", 1),
-            patch("odoo.addons.secure_messaging.models.secure_road_pins.SUMMED_UP", 1),
-        ):
+        with patch.object(secure_road_pins, "SUMMED_UP", 1):
             line = self.env["secure.road"].with_user(self.sender)._pin_line(rows)
-        self.assertIn("whoever has none is not sent to", line["text"])
+        self.assertIn("what the settings of", line["text"])
         self.assertEqual(line["missing"], [])
 
     def test_queries_do_not_grow(self):
