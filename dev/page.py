@@ -72,6 +72,10 @@ VIEWS = {
     # 1280 pixels at 200 %
     "zoomed": {"viewport": {"width": 640, "height": 450}},
 }
+PLANTED = """<!doctype html><html><title>x</title><main>
+<h1>x</h1><img src="data:,"><input><p style="color:#999;background:#aaa">x</p>
+<div style="width:3000px">x</div></main></html>"""
+FAULTS = {"color-contrast", "html-has-lang", "image-alt", "label"}
 LARGE_TEXT = "html { font-size: 212.5% !important; }"
 
 
@@ -115,6 +119,15 @@ class PageChecks:
             yield page
         finally:
             context.close()
+
+    def planted(self, browser):
+        """That what looks for faults finds some: it is no use saying there are none."""
+        with self.window(browser, **VIEWS["wide"]) as page:
+            page.set_content(PLANTED)
+            page.evaluate(self.axe)
+            found = {rule for rule, *_rest in page.evaluate(AXE, RULES)}
+            check(FAULTS <= found, f"planted faults are found: {sorted(FAULTS)}")
+            check(page.evaluate(SIDEWAYS) > 0, "and what is too wide")
 
     # -- screens -----------------------------------------------------------------
 
@@ -471,6 +484,7 @@ def main():
     contact = stage.odoo(SET_UP)["contact"]
     with stage.browser() as browser:
         checks = PageChecks(stage, contact, "en_US")
+        checks.planted(browser)
         checks.no_gesture(browser)
         checks.keyboard(browser)
         checks.news(browser)

@@ -81,6 +81,14 @@ class TestPictures(SecureCase):
                 self.assertNoLeak(scan, self.token)
         self.assertFalse(file.public or file.access_token)
 
+    def test_preview_shows_what_will_be_seen(self):
+        file = self.attachment(png())
+        body = f'<p><img src="/web/image/{file.id}"/><img src="https://x.example/"/></p>'
+        pages = self.env["secure.page"].with_user(self.sender)
+        shown = pages._preview(self.company, self.contact, "Subject", body, [])
+        self.assertIn(data_uri(png()), shown)
+        self.assertIn(LEFT_OUT, shown)
+
     def test_only_what_the_sender_may_read(self):
         """A number in an address opens nobody's file."""
         foreign = self.attachment(png(), user=self.manager)
