@@ -47,6 +47,8 @@ class SecureDraftPictures(models.AbstractModel):
     @api.model
     def _with_pictures(self, body, company, lang, found=None):
         """:param dict found: data URIs by address, as far as looked for"""
+        if "<img" not in body:
+            return body
         found = {} if found is None else found
         room = limits.LINKED_PICTURES_MAX_BYTES
 
@@ -115,7 +117,7 @@ class SecureDraftPictures(models.AbstractModel):
                 return b""
             return base64.b64decode(record[named["field"]] or b"")
         if not record._secure_among():
-            return record.raw
+            return record.raw or b""
         readable = record.sudo(False)._secure_readable()
         return readable._secure_data() if readable else b""
 

@@ -56,10 +56,21 @@ class SecureThreadWithdraw(models.Model):
         links = links.search(
             [("thread_id", "in", threads.ids), ("message_id", "in", fresh.ids)]
         )
-        self.env["secure.access.log"]._log("message_revoked", links)
+        self._log_withdrawn(fresh, links)
         waiting = links.filtered(lambda link: not link.left_at)
         (waiting | threads._without_messages().link_ids)._revoke()
         return fresh
+
+    @api.model
+    def _log_withdrawn(self, messages, links):
+        """A row for each message: by its link, which knows the address, else without."""
+        log = self.env["secure.access.log"]
+        log._log("message_revoked", links)
+        known = set(links.mapped("message_id"))
+        rest = messages.filtered(lambda message: message.id not in known)
+        for thread_id, group in rest.grouped("res_id").items():
+            thread = self.browse(thread_id)
+            log._log("message_revoked", thread, message_ids=group.ids)
 
     def _without_messages(self):
         """Those where nothing of what was written to the contact can be read."""

@@ -178,7 +178,7 @@ class TestLogScreen(SecureCase):
         sent.thread.with_user(self.sender).action_revoke()
         log = self.env["secure.access.log"].with_user(self.sender)
         row = log.search([("kind", "=", "revoked")])
-        self.assertEqual(row.display_name, "Withdrawn")
+        self.assertEqual(row.display_name, "Link withdrawn")
         self.assertEqual(row.partner_name, "Clara Client")
         self.assertEqual(row.user_name, "Sender")
         self.assertEqual(row.action_open_thread()["res_id"], sent.thread.id)

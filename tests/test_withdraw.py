@@ -158,6 +158,13 @@ class TestWithdrawMessage(SecureCase):
                     {"secure_withdrawn_date": False}
                 )
 
+    def test_logged_without_a_link_too(self):
+        self.first.link.sudo().unlink()
+        self.withdraw()
+        self.assertEqual(
+            self.log("message_revoked"), [("message_revoked", self.first.message.id)]
+        )
+
     def test_messages_to_the_contact_only(self):
         visitor = self.opened()
         visitor.submit(visitor.form(visitor.path), body="from the contact")

@@ -121,8 +121,6 @@ def with_pictures(body, picture, left_out):
     :param str left_out: what stands in the place of a picture that cannot be shown
     :return: Markup
     """
-    if "<img" not in body:
-        return body
     root = html.fragment_fromstring(str(body), create_parent="div")
     for image in root.xpath(".//img"):
         source = (image.get("src") or "").strip()
