@@ -63,7 +63,7 @@ class SecureThreadWithdraw(models.Model):
 
     @api.model
     def _log_withdrawn(self, messages, links):
-        """A row for each message: by its link, which knows the address, else without."""
+        """A row for each message: by its link, which knows the address, or without."""
         log = self.env["secure.access.log"]
         log._log("message_revoked", links)
         known = set(links.mapped("message_id"))

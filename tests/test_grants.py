@@ -11,8 +11,8 @@ from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import config
 
-from ..models.secure_keyring import KeysUnavailable
 from ..models.secure_grant import GRANT_ABSOLUTE, GRANT_IDLE, GRANT_KEPT
+from ..models.secure_keyring import KeysUnavailable
 from .common import CANARY, CANARY_REPLY, PIN, WRONG_PIN, SecureCase, Visitor
 
 NEW_PIN = "274918"

@@ -83,7 +83,9 @@ class TestPictures(SecureCase):
 
     def test_preview_shows_what_will_be_seen(self):
         file = self.attachment(png())
-        body = f'<p><img src="/web/image/{file.id}"/><img src="https://x.example/"/></p>'
+        body = (
+            f'<p><img src="/web/image/{file.id}"/><img src="https://x.example/"/></p>'
+        )
         pages = self.env["secure.page"].with_user(self.sender)
         shown = pages._preview(self.company, self.contact, "Subject", body, [])
         self.assertIn(data_uri(png()), shown)
