@@ -20,11 +20,13 @@ PEOPLE = {
     "administrator": "Administrator of this module",
     "foreigner": "Manager of this module, in another company",
 }
-"""The rows' people; every record in question belongs to the sender."""
+"""The rows' people; every record in question belongs to the sender, of forms
+only managers get to the manager."""
 
 OPERATIONS = ("find", "read", "export", "write", "create", "delete", "copy")
 
 STAFF = ("sender", "manager", "administrator")
+MANAGERS = ("manager", "administrator")
 EVERY_USER = ("colleague", *STAFF, "foreigner")
 INTERNAL = ("clerk", "system", *EVERY_USER)
 EVERYBODY = tuple(PEOPLE)
@@ -33,6 +35,10 @@ SEE = "find read export"
 OWN_FORM = {
     **dict.fromkeys(EVERY_USER, "create"),
     "sender": f"{SEE} write create delete copy",
+}
+MANAGERS_FORM = {
+    **dict.fromkeys((*MANAGERS, "foreigner"), "create"),
+    "manager": OWN_FORM["sender"],
 }
 NOBODY = {}
 
@@ -44,6 +50,21 @@ MODELS = {
     "secure.dispatch.line": ("Outbox: recipients", dict.fromkeys(STAFF, SEE)),
     "secure.compose": ("Form for new messages", OWN_FORM),
     "secure.pin.wizard": ("Form to set a PIN", OWN_FORM),
+    "secure.consent": ("Consents", dict.fromkeys(STAFF, SEE)),
+    "secure.consent.text": (
+        "Consent texts",
+        dict.fromkeys(("colleague", *STAFF), SEE),
+    ),
+    "secure.log.check": ("Checks of the log", dict.fromkeys(MANAGERS, SEE)),
+    "secure.log.finding": ("What they found", dict.fromkeys(MANAGERS, SEE)),
+    "secure.log.export": ("Form to export the log", MANAGERS_FORM),
+    "secure.pin.bulk": ("PINs set in bulk", dict.fromkeys(STAFF, SEE)),
+    "secure.pin.bulk.line": ("Their contacts", dict.fromkeys(STAFF, SEE)),
+    "secure.pin.generate": ("Form to generate PINs", MANAGERS_FORM),
+    "secure.pin.import": ("Form to import PINs", MANAGERS_FORM),
+    "secure.address": ("Addresses that were changed", NOBODY),
+    "secure.code": ("One-time codes", NOBODY),
+    "secure.access.log.waiting": ("Rows the log waits for", NOBODY),
     "secure.pin": ("PINs", NOBODY),
     "secure.grant": ("Open doors of clients", NOBODY),
     "secure.attempt": ("Counters of wrong PINs", NOBODY),
@@ -52,6 +73,9 @@ MODELS = {
     "secure.bridge": ("", NOBODY),
     "secure.choice": ("", NOBODY),
     "secure.closed.road": ("", NOBODY),
+    "secure.consent.choice": ("", NOBODY),
+    "secure.consent.composer": ("", NOBODY),
+    "secure.log.chain": ("", NOBODY),
     "secure.composer.choice": ("", NOBODY),
     "secure.draft": ("", NOBODY),
     "secure.keyring": ("", NOBODY),
@@ -66,25 +90,38 @@ METHODS = {
     "secure.thread": {
         "action_close": STAFF,
         "action_mark_read": STAFF,
+        "action_new_pin": STAFF,
         "action_open_about": EVERY_USER,
+        "action_open_consents": STAFF,
         "action_open_document": STAFF,
         "action_open_log": STAFF,
         "action_reopen": STAFF,
         "action_resend": STAFF,
         "action_revoke": STAFF,
         "action_unlock": STAFF,
+        "action_withdraw_message": STAFF,
         "message_post": STAFF,
         "message_notify": STAFF,
         "message_change_thread": (),
         "message_new": (),
     },
-    "secure.access.log": {"action_open_thread": STAFF},
+    "secure.access.log": {
+        "action_open_thread": STAFF,
+        "action_verify": (*MANAGERS, "foreigner"),
+    },
+    "secure.consent": {"action_open_thread": STAFF},
+    "secure.consent.text": {"action_open_consents": EVERYBODY},
+    "secure.log.check": {"action_verify": (*MANAGERS, "foreigner")},
+    "secure.log.export": {"action_export": EVERYBODY},
+    "secure.pin.generate": {"action_generate": ("manager",)},
+    "secure.pin.import": {"action_import": ("manager",)},
     "secure.dispatch": {
         "action_cancel": STAFF,
         "action_change": STAFF,
         "action_release": STAFF,
         "action_retry": STAFF,
         "action_send_now": STAFF,
+        "action_withdraw": STAFF,
     },
     "secure.dispatch.line": {"action_new_link": STAFF, "action_open_thread": STAFF},
     "secure.compose": {
@@ -105,12 +142,18 @@ METHODS = {
     },
     "res.partner": {
         "action_secure_compose": EVERYBODY,
+        "action_secure_confirm_email": EVERY_USER,
+        "action_secure_confirm_phone": EVERY_USER,
+        "action_secure_consents": EVERYBODY,
+        "action_secure_generate_pins": (*MANAGERS, "foreigner"),
         "action_secure_pin": INTERNAL,
+        "secure_pin_line": INTERNAL,
         "action_secure_threads": EVERYBODY,
     },
 }
 """By model and method that a client can call: who gets through. What a button then
-opens has rows of its own above: `action_about` opens the form, and shows nothing."""
+opens has rows of its own above: `action_about` opens the form, and shows nothing;
+`action_export` names an address that only who made the export gets anything from."""
 
 COMMON = {
     "copy",

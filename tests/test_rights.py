@@ -38,6 +38,9 @@ WRITTEN = {
 """What is written to try it; to others their display name's field."""
 
 
+MANAGERS_FORMS = ("secure.log.export", "secure.pin.generate", "secure.pin.import")
+
+
 class Refused(Exception):
     """Somebody was not let through."""
 
@@ -119,7 +122,21 @@ class RightsCase(SecureCase):
         planned.action_send()
         dispatch = env["secure.dispatch"].search([], order="id desc", limit=1)
         env["secure.access.log"]._log("sent", sent.link)
+        grant = env["secure.grant"]._open(sent.link.sudo())[0]
+        bulk = own["secure.pin.bulk"]._set_pins({cls.other_contact: PIN}, "generated")
+        check = env["secure.log.check"].create({"company_id": cls.company.id})
         records = {
+            **cls._make_consent(grant),
+            "secure.pin.bulk": bulk,
+            "secure.pin.bulk.line": bulk.sudo().line_ids,
+            "secure.log.check": check,
+            "secure.log.finding": env["secure.log.finding"].create(
+                {"check_id": check.id, "kind": "changed"}
+            ),
+            **{
+                model: env(user=cls.manager)[model].create({})
+                for model in MANAGERS_FORMS
+            },
             "secure.thread": sent.thread,
             "secure.link": sent.link,
             "secure.access.log": env["secure.access.log"].search([], limit=1),
@@ -130,11 +147,24 @@ class RightsCase(SecureCase):
                 {"partner_id": cls.contact.id}
             ),
             "secure.pin": env["secure.pin"]._of(cls.contact),
-            "secure.grant": env["secure.grant"]._open(sent.link.sudo())[0],
+            "secure.grant": grant,
             "res.partner": cls.contact,
         }
         env.flush_all()
         return records
+
+    @classmethod
+    def _make_consent(cls, grant):
+        """The answer of the sender's contact to a text of their company."""
+        cls.company.secure_consent_text = "May we write to you?"
+        texts = cls.env["secure.consent.text"]
+        version = texts._current(cls.company)
+        cls.env["secure.consent"]._record(grant, "agreed", version, "192.0.2.1")
+        consents = cls.env["secure.consent"]
+        return {
+            "secure.consent": consents._last_for(cls.contact, cls.company),
+            "secure.consent.text": version,
+        }
 
     def record_of(self, model):
         """One record of a model; where there is none, the name of one that is not."""
@@ -346,6 +376,7 @@ class TestMethods(RightsCase):
         },
         ("secure.thread", "message_post"): {"body": "x"},
         ("secure.thread", "message_notify"): {"body": "x"},
+        ("secure.thread", "action_withdraw_message"): {"message_id": 0},
         ("secure.thread", "message_new"): {"msg_dict": {}},
         ("secure.thread", "message_change_thread"): {"new_thread": None},
         ("secure.compose", "action_about"): {"res_model": "res.partner", "res_ids": []},
@@ -628,9 +659,11 @@ def _nested(path):
 # -- what a client may say in the context ---------------------------------------------
 
 CONTEXT_KEYS = (
+    "active_domain",
     "active_id",
     "active_ids",
     "active_model",
+    "default_ask_consent",
     "default_model",
     "default_res_id",
     "default_res_model",

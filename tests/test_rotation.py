@@ -184,8 +184,11 @@ class TestRotation(RotationCase):
             self.assertEqual(file._secure_head()["file_size"], len(CANARY_FILE))
             grant = self.env["secure.grant"].search([("thread_id", "=", thread.id)])
             self.assertEqual(grant._draft(), CANARY_REPLY)
-            self.assertTrue(self.env["secure.pin"]._matches(
-                self.env["secure.pin"]._of(sent.thread), PIN))
+            self.assertTrue(
+                self.env["secure.pin"]._matches(
+                    self.env["secure.pin"]._of(sent.thread), PIN
+                )
+            )
             self.assertFalse(self.env["secure.pin"]._matches(sent.thread, WRONG_PIN))
             for model in ("secure.compose", "secure.dispatch"):
                 row = self.env[model].search([], order="id desc", limit=1)
