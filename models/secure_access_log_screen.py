@@ -87,7 +87,7 @@ class SecureAccessLogScreen(models.Model):
     @api.model
     def _search_partner_name(self, operator, value):
         """By contacts the reader may see, archived ones too."""
-        if Domain.is_negative_operator(operator):
+        if operator in Domain.NEGATIVE_OPERATORS:
             return NotImplemented
         partners = self.env["res.partner"].with_context(active_test=False)
         found = partners._search([("display_name", operator, value)])
