@@ -75,7 +75,7 @@ class Lockout:
         check(self.enter(one, "127.0.0.1", PIN) == 429, "the right PIN is refused")
         check(self.enter(one, "127.0.2.1", PIN) == 303, "and accepted from elsewhere")
         check(
-            self.enter(many, "127.0.2.1", PIN) == 429, "but not where a link is locked"
+            self.enter(many, "127.0.2.1", PIN) == 429, "but no locked link"
         )
         workers = psutil.Process(self.stage.odoo_pid).children()
         for worker in workers:

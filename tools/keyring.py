@@ -131,11 +131,8 @@ class Keyring:
         return hmac.new(key, message, hashlib.sha256).digest()
 
     def pseudonyms(self, text):
-        """Names for something whose own must not be stored: the same for the same text,
-        and telling nothing without the key.
-
-        One by each key. Whoever is known by all of them is no stranger when a key comes
-        or goes.
+        """Names for something whose own must not be stored, which tell nothing without
+        the key: one by each, so that nobody is a stranger when a key comes or goes.
         """
         return [
             self.mac(Purpose.PSEUDONYMS, text.encode(), fingerprint).hex()[:32]

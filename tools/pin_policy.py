@@ -4,8 +4,8 @@ Sources of the figures: NIST SP 800-63B 5.1.1 (at least six digits when a machin
 chooses) and 5.1.3 (codes: at least 20 bits, at most ten minutes, once), OWASP Password
 Storage (PBKDF2-HMAC-SHA512 with 220,000 rounds), and the arithmetic in docs/ on how far
 a four digit PIN can be guessed. What people choose most often, and is refused: D. Wang
-et al., Understanding Human-Chosen PINs (2017), and J. Bonneau et al., A Birthday Present
-Every Eleven Wallets? (2012).
+et al., Understanding Human-Chosen PINs (2017), and J. Bonneau et al., A Birthday
+Present Every Eleven Wallets? (2012).
 """
 
 import itertools
