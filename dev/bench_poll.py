@@ -1,5 +1,5 @@
-"""The part of `make bench` with open pages: 50 readers, whose pages ask for new messages
-every 15 seconds."""
+"""The part of `make bench` with open pages: 50 readers whose pages ask for news every
+15 seconds."""
 
 import random
 import statistics
