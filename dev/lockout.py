@@ -74,9 +74,7 @@ class Lockout:
         self.guess(many, self.addresses(), PER_LINK)
         check(self.enter(one, "127.0.0.1", PIN) == 429, "the right PIN is refused")
         check(self.enter(one, "127.0.2.1", PIN) == 303, "and accepted from elsewhere")
-        check(
-            self.enter(many, "127.0.2.1", PIN) == 429, "but no locked link"
-        )
+        check(self.enter(many, "127.0.2.1", PIN) == 429, "but no locked link")
         workers = psutil.Process(self.stage.odoo_pid).children()
         for worker in workers:
             os.kill(worker.pid, signal.SIGKILL)
