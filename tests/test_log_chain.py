@@ -64,8 +64,9 @@ class ChainCase(LogCase):
             self.env.invalidate_all()
 
     def sql(self, query, *params):
+        self.env.flush_all()
         self.env.cr.execute(query, params)
-        self.env.invalidate_all()
+        self.env.invalidate_all(flush=False)
 
     def append_waiting(self):
         """In transactions of its own, as the job does."""
