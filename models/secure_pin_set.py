@@ -5,6 +5,10 @@ from odoo import api, models
 from ..tools import pin_policy
 
 
+NEW_PIN = ("pin_set", "own_pin_set")
+"""What gives a contact a fresh budget of wrong PINs."""
+
+
 class SecurePinSet(models.Model):
     _inherit = "secure.pin"
 
@@ -63,7 +67,7 @@ class SecurePinSet(models.Model):
             threads = threads.browse(owners.ids)
             threads._tighten("message")
             reason = "own_pin_set"
-        if reason != "pin_removed":
+        if reason in NEW_PIN:
             partners = owners if owners._name == "res.partner" else owners.partner_id
             self.env["secure.attempt"]._forgive(partners, threads.link_ids)
         log._log("pin_set", threads)

@@ -271,6 +271,18 @@ class TestMerged(LifeCase):
         for token in (my_token, self.token):
             self.assertInside(self.enter(token))
 
+    def test_addresses_are_to_be_confirmed_anew(self):
+        """One-time codes go to no address that came with the other contact."""
+        self.send()
+        for contact in (self.contact, self.other_contact):
+            contact.with_user(self.keeper).phone = "+32 470 99 88 77"
+        self.env["secure.address"].with_user(self.sender)._confirm(self.contact, "sms")
+        merged = self.merge()
+        self.assertEqual(
+            self.env["secure.address"]._unconfirmed(merged),
+            {(merged.id, "email"), (merged.id, "sms")},
+        )
+
     def test_in_both_directions(self):
         sent = self.send()
         theirs = self.send(partner=self.other_contact)

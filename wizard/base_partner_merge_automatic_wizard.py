@@ -3,6 +3,8 @@ plain SQL, and deletes what it cannot move: a PIN, for one. Here it fails closed
 
 from odoo import api, models
 
+from ..models.secure_address import CHANNELS
+
 
 class BasePartnerMergeAutomaticWizard(models.TransientModel):
     _inherit = "base.partner.merge.automatic.wizard"
@@ -18,10 +20,14 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         has_pin = self._secure_merge_pins(everyone, threads)
         self._secure_merge_documents(src_partners, dst_partner, threads)
         self._secure_merge_lines(everyone)
+        self._secure_merge_addresses(everyone)
         result = super()._update_foreign_keys(src_partners, dst_partner)
+        if threads:
+            # What was written to the others may now be opened by other addresses
+            channels = ((dst_partner.id, channel) for channel in CHANNELS)
+            self.env["secure.address"]._note(channels)
         if has_pin is not None:
-            reason = "pin_set" if has_pin else "pin_removed"
-            self.env["secure.pin"]._note_change(dst_partner, reason, tell=False)
+            self.env["secure.pin"]._note_change(dst_partner, "merged", tell=False)
         if has_pin is False:
             newest = threads.filtered("active").sorted("last_message_date")[-1:]
             newest._remind_responsible("merged")
@@ -76,6 +82,14 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
             and thread.res_id in src_partners.ids
         )
         own.write({"res_id": dst_partner.id})
+
+    @api.model
+    def _secure_merge_addresses(self, partners):
+        """Odoo would break off at a second row for one contact: it does not look at
+        unique indexes."""
+        # sudo: rows are the system's
+        changes = self.env["secure.address"].sudo()
+        changes.search([("partner_id", "in", partners.ids)]).unlink()
 
     @api.model
     def _secure_merge_lines(self, partners):
