@@ -1,6 +1,7 @@
 """The settings page: each field does what it says, for who may use it."""
 
 import base64
+import importlib
 import os
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -271,3 +272,52 @@ class TestSettings(SecureCase):
         for user in (self.sender, self.manager):
             with self.assertRaises(AccessError):
                 self.company.with_user(user).secure_pin_required = False
+
+
+SETTINGS = {
+    "secure_messaging_enabled": "test_settings.TestSettings.test_switch",
+    "secure_send_default": "test_switch.TestMarkedScreens.test_company_default",
+    "secure_email_subject": "test_settings.TestSettings.test_texts",
+    "secure_email_body": "test_settings.TestSettings.test_texts",
+    "secure_sms_body": "test_settings.TestSettings.test_texts",
+    "secure_expiry_hours": (
+        "test_settings.TestSettings.test_expiry_of_what_is_sent_next"
+    ),
+    "secure_responsible_id": "test_settings.TestSettings.test_default_responsible",
+    "secure_pin_required": "test_settings.TestSettings.test_pin_required",
+    "secure_pin_source": (
+        "test_pin_sources.TestSources."
+        "test_statement_45_source_is_asked_at_older_links"
+    ),
+    "secure_pin_field_id": (
+        "test_pin_sources.TestField.test_statement_21_unfit_value_blocks_the_send"
+    ),
+    "secure_consent_for": (
+        "test_consent.TestConsentText.test_statement_45_whom_the_company_asks"
+    ),
+    "secure_consent_text": (
+        "test_consent.TestConsentText.test_statement_45_whom_the_company_asks"
+    ),
+    "secure_key_backup_done": (
+        "test_settings.TestSettings.test_backup_done_is_kept_until_there_is_a_new_key"
+    ),
+}
+"""By setting, the test that fails when it is ignored."""
+
+
+@tagged("post_install", "-at_install")
+class TestEverySetting(SecureCase):
+    def test_statement_45_each_has_its_test(self):
+        """What can be set on the settings page and has no row above."""
+        fields_of = self.env["res.config.settings"]._fields
+        found = {
+            name
+            for name, field in fields_of.items()
+            if field._module == "secure_messaging"
+            and not (field.readonly or (field.compute and not field.inverse))
+        }
+        self.assertEqual(found, set(SETTINGS))
+        for test in SETTINGS.values():
+            module, case, name = test.split(".")
+            tests = importlib.import_module(f"{__package__}.{module}")
+            self.assertTrue(callable(getattr(getattr(tests, case), name)))
