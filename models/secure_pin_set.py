@@ -4,7 +4,6 @@ from odoo import api, models
 
 from ..tools import pin_policy
 
-
 NEW_PIN = ("pin_set", "own_pin_set")
 """What gives a contact a fresh budget of wrong PINs."""
 

@@ -95,6 +95,9 @@ class SecureThreadWithdraw(models.Model):
 
         :param message: which message was withdrawn; without one, all links were
         """
+        if self.env["secure.keyring"]._status()["problem"]:
+            # Withdrawing goes without the key; the line, which is sealed, does not
+            return
         text = self._withdrawn_text(message)
         drafts = [
             self.env["secure.draft"]._complete(

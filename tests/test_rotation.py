@@ -92,6 +92,15 @@ class RotationCase(SecureCase):
                 "body": CANARY,
             }
         )
+        bulk = self.env["secure.pin.bulk"].sudo()
+        bulk = bulk.create(
+            {
+                "company_id": self.company.id,
+                "origin": "imported",
+                "user_id": self.manager.id,
+            }
+        )
+        self.env["secure.pin.bulk.line"]._put(bulk, {self.other_contact: WRONG_PIN})
         self.env["sms.composer"].with_user(self.sender).create(
             {
                 "res_model": "res.partner",
@@ -184,12 +193,10 @@ class TestRotation(RotationCase):
             self.assertEqual(file._secure_head()["file_size"], len(CANARY_FILE))
             grant = self.env["secure.grant"].search([("thread_id", "=", thread.id)])
             self.assertEqual(grant._draft(), CANARY_REPLY)
-            self.assertTrue(
-                self.env["secure.pin"]._matches(
-                    self.env["secure.pin"]._of(sent.thread), PIN
-                )
-            )
-            self.assertFalse(self.env["secure.pin"]._matches(sent.thread, WRONG_PIN))
+            pins = self.env["secure.pin"]
+            _rule, asked = pins._for(sent.thread)
+            self.assertTrue(pins._matches(asked, PIN))
+            self.assertFalse(pins._matches(asked, WRONG_PIN))
             for model in ("secure.compose", "secure.dispatch"):
                 row = self.env[model].search([], order="id desc", limit=1)
                 self.assertEqual(row._open_sealed("sealed_subject"), CANARY_SUBJECT)

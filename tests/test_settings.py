@@ -286,8 +286,7 @@ SETTINGS = {
     "secure_responsible_id": "test_settings.TestSettings.test_default_responsible",
     "secure_pin_required": "test_settings.TestSettings.test_pin_required",
     "secure_pin_source": (
-        "test_pin_sources.TestSources."
-        "test_statement_45_source_is_asked_at_older_links"
+        "test_pin_sources.TestSources.test_statement_45_source_is_asked_at_older_links"
     ),
     "secure_pin_field_id": (
         "test_pin_sources.TestField.test_statement_21_unfit_value_blocks_the_send"

@@ -72,5 +72,5 @@ class TestMailingPinLine(MailingCase):
         self.assertFalse(self.mailing(secure_send=False).secure_pin_summary)
         # Whom targets stand for is found out as they are sent to
         to_list = self.mailing(self.list_, mailing_domain=[])
-        text = f"Contact's PIN, else what the settings of {self.company.name} say"
+        text = "Contact's PIN; else: whoever has none is not sent to"
         self.assertEqual(to_list.secure_pin_summary, text)
