@@ -46,11 +46,13 @@ class Smoke:
         self.read_and_answer()
         self.answer_is_in_the_back_office()
         self.renew()
+        Attacks(self, check).walk()
+        # From here on this network address is locked
         self.parallel_wrong_pins()
         self.killed_after_smtp()
         Chatter(self, check).walk()
+        # Last: it gives the contact another PIN
         Pins(self, check).walk()
-        Attacks(self, check).walk()
         self.nothing_in_the_clear()
         self.no_warning()
 
