@@ -15,6 +15,7 @@ class CalendarAlarmManager(models.AbstractModel):
         are secure are sent in one round, those that are not in another."""
         secure = self.with_context(**SECURE)
         super(CalendarAlarmManager, secure)._send_reminder()
+        # sudo: the reminder job's own look-up: which alarms are not secure, not whose
         alarms = self.env["calendar.alarm"].sudo().search([("secure_send", "=", False)])
         standard = own_code.standard(alarms.mail_template_id)
         plain = self.with_context(secure_reminders=False, **standard)

@@ -168,6 +168,7 @@ class CalendarEvent(models.Model):
         groups = {}
         for event in self:
             for partner in attending[event.id]:
+                # sudo: the organizer's time zone, to write the time in; whoever sends
                 zone = partner.tz or event.event_tz or event.sudo().user_id.tz
                 key = (partner.lang, zone)
                 groups.setdefault(key, []).append((event, partner))

@@ -129,7 +129,7 @@ class IrAttachment(models.Model):
         secure = self._secure_among()
         if secure and FROZEN_FIELDS & vals.keys():
             raise AccessError(self.env._("Files of conversations cannot be changed."))
-        if vals.get("res_model") in SEALED_MODELS and secure != self.sudo():
+        if vals.get("res_model") in SEALED_MODELS and secure != self:
             raise AccessError(
                 self.env._("Files enter a conversation with a message only.")
             )
@@ -177,6 +177,7 @@ class IrAttachment(models.Model):
             lambda file: file._cache.get("name", content.FILE_PLACEHOLDER)
             == content.FILE_PLACEHOLDER
         )
+        # sudo: told is only which ones are sealed
         # prefetch_fields: what is read here must not stand in the shared cache
         return marked.sudo().with_context(prefetch_fields=False).filtered("secure_uid")
 
@@ -214,6 +215,7 @@ class IrAttachment(models.Model):
     def _secure_head(self):
         """Clear name, type and size. Whoever calls has checked who will read it."""
         ring = self.env["secure.keyring"]._ring()
+        # sudo: the columns are for nobody; the caller has checked who reads
         place = _place(self.sudo().secure_uid, "name")
         name = ring.open_text(Purpose.FILES, place, self.sudo().secure_name)
         place = _place(self.sudo().secure_uid, "mimetype")
@@ -228,6 +230,7 @@ class IrAttachment(models.Model):
     def _secure_data(self):
         """Clear content. Whoever calls has checked who will read it."""
         ring = self.env["secure.keyring"]._ring()
+        # sudo: as in `_secure_head`
         file = self.sudo()
         return ring.open(Purpose.FILES, _place(file.secure_uid, "raw"), file.raw)
 

@@ -66,7 +66,8 @@ class IrAttachmentPending(models.Model):
 
         :return: list of int, in order
         """
-        # sudo, and all fields at once: Odoo reads the same right after
+        # sudo: only whether any is sealed; all fields at once, for Odoo reads the
+        # same right after
         if not self.sudo().browse(ids).filtered("secure_uid"):
             return ids
         sealed = self._secure_pending(ids)._secure_among()

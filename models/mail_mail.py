@@ -87,6 +87,7 @@ class MailMail(models.Model):
         each. The message and its statuses stay. What stands in for those that were
         refused goes, too."""
         limit = fields.Datetime.now() - SENT_KEPT
+        # sudo: Odoo's vacuum; nobody has access to these mails
         mails = self.sudo().search(
             [
                 ("date", "<", limit),

@@ -89,6 +89,7 @@ class MailMail(models.Model):
         """Read the batch's links once, let the notifications leave, and note afterwards
         which have left. What is no notification, or cannot leave, is Odoo's to send or
         to mark as failed."""
+        # sudo: the column is for nobody; `send` has read these mails as the caller
         secure = self.sudo().filtered(
             lambda mail: mail.secure_link_id and mail.state == "outgoing"
         )
@@ -138,6 +139,7 @@ class MailMail(models.Model):
             return self.browse()
         if mail_server and not self._filter_mail_mail_servers(mail_server):
             return self.browse()
+        # sudo: the domain's own senders, read as Odoo's `_send` reads them
         domain = self.env["mail.alias.domain"].sudo().browse(alias_domain_id)
         server = server.with_context(
             domain_notifications_email=domain.default_from_email,

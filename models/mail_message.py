@@ -45,11 +45,13 @@ class MailMessage(models.Model):
     @api.model
     def _secure_create(self, values_list):
         """Create messages that ``secure.thread._send`` has sealed."""
+        # sudo: the columns are for nobody; the roads to `_send` check who writes
         own = self.sudo().with_context(**own_code.MARK)
         return own.create(values_list).with_env(self.env)
 
     def _secure_write(self, values):
         """Change secure columns, from this module's own code."""
+        # sudo: the columns are for nobody; the page has checked the grant
         own = self.sudo().with_context(**own_code.MARK)
         return own.write(values)
 
@@ -98,6 +100,7 @@ class MailMessage(models.Model):
         """Nobody takes a message out of a conversation; withdrawing closes it."""
         if self.env.uid == api.SUPERUSER_ID:
             return
+        # sudo: only which are secure; Odoo has checked that the user may delete
         if self.sudo().with_context(prefetch_fields=False).filtered("secure_uid"):
             raise AccessError(self.env._("Secure messages cannot be deleted."))
 
@@ -149,6 +152,7 @@ class MailMessage(models.Model):
 
         :return: dict by message id of dicts ``body`` (Markup) and ``subject`` (str)
         """
+        # sudo: the columns are for nobody; the caller has checked who reads
         secure = self.sudo().filtered("secure_uid")
         secure.fetch(["secure_body", "secure_subject"])
         return {message.id: message._open_content() for message in secure}

@@ -25,6 +25,7 @@ class MailNotification(models.Model):
 
     def _log_secure(self, kind, detail=False):
         """Write to the log of the conversations these notifications belong to."""
+        # sudo: for the log, which is written whoever causes an event
         messages = self.sudo().mail_message_id.filtered("secure_uid")
         links = (
             self.env["secure.link"].sudo().search([("message_id", "in", messages.ids)])

@@ -235,6 +235,7 @@ class MailTemplate(models.Model):
         for res_id in res_ids:
             left = [done for _row, done in by_record[res_id] if done.message]
             if left:
+                # sudo: as Odoo returns them; no content in these mails
                 mails[res_id] = left[0].message.sudo().mail_ids[:1]
             else:
                 without.append(res_id)

@@ -53,12 +53,12 @@ class MailThread(models.AbstractModel):
         :return: (bool, the newest such message; empty when Odoo has deleted it, as it
             does with what mass mailings leave)
         """
+        # sudo: the gateway's own look-up, of which nothing is told
         messages = self.env["mail.message"].sudo()
         given = f"{message_dict.get('references')} {message_dict.get('in_reply_to')}"
         message_ids = re.findall(r"<[^<>\s]+>", given)
         if not message_ids:
             return False, messages
-        # sudo: the gateway's own look-up, of which nothing is told
         found = messages.search(
             [
                 ("message_id", "in", message_ids),

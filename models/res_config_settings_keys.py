@@ -22,7 +22,7 @@ class ResConfigSettingsKeys(models.TransientModel):
     def get_values(self):
         """The backup counts for the key it was confirmed for."""
         primary = self.env["secure.keyring"]._status()["primary"]
-        # sudo: settings are for administrators
+        # sudo: told is only whether the key was confirmed, not which one it is
         confirmed = self.env["ir.config_parameter"].sudo().get_param(BACKUP_PARAMETER)
         done = bool(primary) and confirmed == primary
         return {**super().get_values(), "secure_key_backup_done": done}

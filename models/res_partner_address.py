@@ -18,8 +18,8 @@ class ResPartnerAddress(models.Model):
     @api.depends_context("allowed_company_ids")
     def _compute_secure_changed(self):
         """Whether an address waits to be confirmed, where codes may go there."""
-        threads = self.env["secure.thread"].sudo()
         # sudo: whether codes are sent to a contact, not what is written to them
+        threads = self.env["secure.thread"].sudo()
         asked = threads._read_group(
             [("partner_id", "in", self.ids), ("pin_rule", "=", "code")], ["partner_id"]
         )

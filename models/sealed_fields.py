@@ -24,6 +24,7 @@ def _is_secure(record, values):
         return True
     if record or "secure_send" in values:
         return False
+    # sudo: how the template is sent, nothing of what it holds
     template = record["template_id"].sudo().browse(values.get("template_id"))
     if template:
         return template.send_securely

@@ -198,6 +198,7 @@ class SecureAccessLog(models.Model):
         result = super()._check_access(operation)
         if result or self.env.su or not self._ids or self._reads_all():
             return result
+        # sudo: the conversations' ids; who may read those is asked as the user
         threads = self.env["secure.thread"].browse(set(self.sudo().mapped("thread_id")))
         readable = set(threads.exists()._filtered_access("read").ids)
         forbidden = self.filtered(lambda row: row.sudo().thread_id not in readable)

@@ -95,6 +95,7 @@ class SecureAccessLogChain(models.Model):
 
     @api.model
     def _mending_row(self, model, holder_id, like, reason):
+        # sudo: what the log notes of whose chain broke, whoever causes the next event
         holder = self.env[model].sudo().browse(holder_id)
         row = dict.fromkeys(COLUMNS, False)
         row.update(self._row_values(holder), kind=log_chain.DAMAGED, detail=reason)

@@ -28,6 +28,8 @@ class SecureCode(models.Model):
     _name = "secure.code"
     _description = "Secure Messaging One-Time Code"
     _log_access = False
+    # sudo: nobody has access to this table. The page comes with a link whose token it
+    # has checked, Odoo's queues with a code that leaves; the rest is Odoo's vacuum
 
     link_id = fields.Many2one("secure.link", required=True, ondelete="cascade")
     nonce = fields.Char(required=True, groups=fields.NO_ACCESS)

@@ -76,6 +76,7 @@ class SecureConsentText(models.Model):
     def _keep_up(self, company):
         """Have the newest version say what the company's settings say."""
         field = company._fields["secure_consent_text"]
+        # sudo: the text just written to a company, by who may write companies
         wanted = _without_empty(field._get_stored_translations(company.sudo()))
         current = self._current(company)
         if not wanted.get(SOURCE_LANG, "").strip() or wanted == current._texts():

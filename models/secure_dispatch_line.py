@@ -163,7 +163,7 @@ class SecureDispatchLine(models.Model):
         self.check_access("read")
         if self.delivery not in UNREACHED:
             raise UserError(self.env._("This notification has left, or is on its way."))
-        if self.sudo() not in self.dispatch_id._unreached_lines():
+        if self not in self.dispatch_id._unreached_lines():
             raise UserError(
                 self.env._(
                     "The link was withdrawn, or the mailing tries again by itself. "

@@ -25,8 +25,8 @@ class SecureDispatchRetry(models.Model):
 
         :return: ``secure.dispatch.line``, as superuser
         """
-        ours = self.sudo().filtered(lambda dispatch: dispatch.origin != "mailing")
         # sudo: of sends the reader already sees
+        ours = self.sudo().filtered(lambda dispatch: dispatch.origin != "mailing")
         lines = self.env["secure.dispatch.line"].sudo()
         if not ours:
             return lines

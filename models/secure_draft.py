@@ -28,6 +28,8 @@ class SecureDraft(models.AbstractModel):
         thread = values.get("thread") or self.env["secure.thread"]
         company = thread.company_id or values.get("company") or self.env.company
         sender = values.get("sender") or self.env.user
+        # sudo: company, sender and contact as the draft needs them; the road that leads
+        # here has checked who writes
         return {
             "attachments": [],
             "attachment_ids": [],

@@ -88,6 +88,7 @@ class SecureDraftPin(models.AbstractModel):
     @api.model
     def _read_for_flaws(self, drafts):
         """Read for all what :meth:`_pin_flaw` looks at, in a few queries."""
+        # sudo: whether values and addresses can serve; neither is shown
         partners = self.env["res.partner"].sudo()
         for company in {
             row["company"] for row in drafts if row["pin_wanted"] == "field"

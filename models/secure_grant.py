@@ -25,6 +25,9 @@ class SecureGrant(models.Model):
     _name = "secure.grant"
     _description = "Secure Messaging Grant"
     _log_access = False
+    # sudo: nobody has access to this table. The controllers come with a link that the
+    # PIN has opened, or with a handle that is compared with its cookie in `_find`; what
+    # else comes here ends doors
 
     handle = fields.Char(required=True, groups=fields.NO_ACCESS)
     cookie_hash = fields.Char(required=True, groups=fields.NO_ACCESS)

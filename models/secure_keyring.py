@@ -41,6 +41,7 @@ class SecureKeyring(models.AbstractModel):
         ring = self._load()
         if self.env.cr.cache.get("secure_keyring") is ring:
             return ring
+        # sudo: names of keys, which whoever seals or opens needs; no key
         noted = self.env["ir.config_parameter"].sudo().get_param(FINGERPRINTS_PARAMETER)
         missing = [name for name in _listed(noted) if name not in ring.fingerprints]
         if missing:
@@ -207,6 +208,7 @@ class SecureKeyring(models.AbstractModel):
     @api.model
     def _set_needed(self, fingerprints):
         value = ",".join(fingerprints)
+        # sudo: names of keys; only sealing and rotation lead here, no user's request
         self.env["ir.config_parameter"].sudo().set_param(FINGERPRINTS_PARAMETER, value)
         self.env.cr.cache.pop("secure_keyring", None)
 

@@ -38,6 +38,7 @@ class SecureKeyringCompromise(models.AbstractModel):
             return
         self._close_all()
         self._tell_of_compromise()
+        # sudo: only the command leads here, which a system administrator runs
         self.env["ir.config_parameter"].sudo().set_param(COMPROMISED_PARAMETER, False)
         self._commit_batch()
 
@@ -45,6 +46,7 @@ class SecureKeyringCompromise(models.AbstractModel):
     def _begin_closing(self):
         self.env.cr.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
         since = self.env.cr.fetchone()[0].isoformat(" ")
+        # sudo: as in `_end_closing`
         self.env["ir.config_parameter"].sudo().set_param(COMPROMISED_PARAMETER, since)
         _logger.warning("A key was compromised: all links and PINs are withdrawn")
         self._commit_batch()
@@ -113,6 +115,7 @@ class SecureKeyringCompromise(models.AbstractModel):
     @api.model
     def _tell_of_compromise(self):
         """One to-do for each company and manager, not one for each conversation."""
+        # sudo: managers are told, whoever ran the command
         managers = self.env.ref("secure_messaging.group_manager").sudo().all_user_ids
         # sudo: as above
         companies = self.env["res.company"].sudo()

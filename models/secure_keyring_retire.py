@@ -66,6 +66,7 @@ class SecureKeyringRetire(models.AbstractModel):
     @api.model
     def _set_retiring(self, names, since=""):
         text = f"{','.join(names)}@{since}" if names else False
+        # sudo: names of keys; only the rotation, a job or the command, leads here
         self.env["ir.config_parameter"].sudo().set_param(RETIRING_PARAMETER, text)
 
     @api.model
@@ -95,6 +96,7 @@ class SecureKeyringRetire(models.AbstractModel):
         elsewhere, whole = self._sealed_counts() if due else (0, 0)
         kept = {*self._needed(), *self._retiring()}
         removable = [name for name in self._ring().fingerprints if name not in kept]
+        # sudo: how many links, none of them, for settings and command
         links = self.env["secure.link"].sudo()
         count = removable and links.search_count(
             [

@@ -92,6 +92,7 @@ class SecureLink(models.Model):
         like one that will open again is no secret to anyone.
         """
         self.ensure_one()
+        # sudo: whether conversation and contact are active; told is the state alone
         thread = self.thread_id.sudo()
         if self.revoked_at or not thread.active or not thread.partner_id.active:
             return "revoked"
@@ -119,6 +120,7 @@ class SecureLink(models.Model):
         """
         fingerprint = self.env["secure.keyring"]._sealing_ring().primary
         now = fields.Datetime.now()
+        # sudo: nobody may make links; made by sending and renewing, checked there
         links = self.sudo().create(
             [
                 {
@@ -189,6 +191,7 @@ class SecureLink(models.Model):
             link.masked_address = link._masked_address()
 
     def _masked_address(self):
+        # sudo: what is given out is masked
         return self._mask(self.sudo().address or "")
 
     @api.model
@@ -210,6 +213,7 @@ class SecureLink(models.Model):
 
     def _close_oldest_doors(self):
         """One link serves a person with a few devices, not a growing number of rows."""
+        # sudo: nobody has access to grants; the link's own, whose PIN was right
         doors = self.env["secure.grant"].sudo()
         old = doors.search(
             [("link_id", "=", self.id)], order="id desc", offset=DOORS - 1
@@ -224,6 +228,7 @@ class SecureLink(models.Model):
         :return: those that were not withdrawn before
         """
         live = self.filtered(lambda link: not link.revoked_at)
+        # sudo: nobody may write links; the callers have checked who withdraws
         live.sudo().write({"revoked_at": fields.Datetime.now()})
         live._take_back()
         self.env["secure.access.log"]._log("revoked", live)

@@ -64,6 +64,7 @@ class SecureLinkGate(models.Model):
     @api.model
     def _read_row(self, model, key, value):
         """One record as superuser, with its ``GATE_COLUMNS`` in the cache."""
+        # sudo: for the page; nothing is shown before the token's MAC has been checked
         records = self.env[model].sudo()
         records.flush_model()
         columns = GATE_COLUMNS[model]

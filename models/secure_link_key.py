@@ -47,6 +47,7 @@ class SecureLinkKey(models.Model):
         except KeysUnavailable:
             # All is locked, and says so elsewhere
             return False
+        # sudo: the name of a key; told is only whether it is gone
         return self.sudo().fingerprint not in ring.fingerprints
 
     def _take_first_key(self):

@@ -72,6 +72,7 @@ class SecureLinkLeaving(models.Model):
             ("secure_link_id.left_at", "=", False),
             ("secure_link_id.revoked_at", "=", False),
         ]
+        # sudo: a job over Odoo's queues: which links have left, no content
         mails = self.env["mail.mail"].sudo()
         sms = self.env["sms.sms"].sudo()
         links = mails.search([*unmarked, ("state", "=", "sent")], limit=SETTLE_BATCH)
@@ -124,6 +125,7 @@ class SecureLinkLeaving(models.Model):
 
         :return: dict of str by link id. Only for what is about to leave
         """
+        # sudo: nobody has access to what tokens come of; Odoo's queues let these leave
         self.sudo()._take_first_key()
         ring = self.env["secure.keyring"]._ring()
         urls = {}

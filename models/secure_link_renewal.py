@@ -125,6 +125,7 @@ class SecureLinkRenewal(models.Model):
         model = self.env["secure.draft"]
         drafts = []
         for link in self:
+            # sudo: who answers for it; a visitor has no access to users
             user = link.thread_id.sudo().responsible_id
             thread = link.thread_id.with_context(lang=user.lang)
             drafts.append(

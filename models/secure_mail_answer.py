@@ -54,6 +54,7 @@ class SecureMailAnswer(models.Model):
             _logger.warning("An email to a secure notification was not answered")
             return
         company = parent.record_company_id or self.env.company
+        # sudo: only in which language to answer this address
         partner = (
             self.env["res.partner"]
             .sudo()
@@ -70,6 +71,7 @@ class SecureMailAnswer(models.Model):
             {"what_to_do": what_to_do},
             minimal_qcontext=True,
         )
+        # sudo: the gateway's own answer to the sender; nothing of the mail is in it
         mail = (
             self.env["mail.mail"]
             .sudo()

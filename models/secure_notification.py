@@ -69,6 +69,8 @@ class SecureNotification(models.AbstractModel):
     def _queue_mails(self, rows):
         if not rows:
             return self.env["mail.mail"]
+        # sudo: whoever sends has no right to mails; a mark stands for the link, and
+        # there is no content
         mails = (
             self.env["mail.mail"]
             .sudo()
@@ -130,6 +132,7 @@ class SecureNotification(models.AbstractModel):
         gateway took them would leave links in the world that nobody knows."""
         if not rows:
             return
+        # sudo: as in `_queue_mails`; the number is the link's
         sms_list = (
             self.env["sms.sms"]
             .sudo()
@@ -211,6 +214,7 @@ class SecureNotification(models.AbstractModel):
     def _says(self, draft, digits):
         """Whether digits stand in the notification a draft will make, be it in its
         text, in a name or in the company's phone number."""
+        # sudo: the sender's name, as the notification will show it
         draft = {"sender": self.env.user.sudo(), **draft}
         if draft["channel"] == "sms":
             text = self._text(draft, "secure_sms_body")

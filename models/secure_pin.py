@@ -21,6 +21,8 @@ class SecurePin(models.Model):
 
     _name = "secure.pin"
     _description = "Secure Messaging PIN"
+    # sudo: nobody has access to this table. Who may set a PIN is checked by the forms
+    # and by the roads to `_send`; told is whether there is one, or whether it is right
 
     company_id = fields.Many2one("res.company", "Default of", ondelete="cascade")
     partner_id = fields.Many2one("res.partner", "Contact", ondelete="cascade")

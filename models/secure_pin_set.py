@@ -10,6 +10,8 @@ NEW_PIN = ("pin_set", "own_pin_set")
 
 class SecurePinSet(models.Model):
     _inherit = "secure.pin"
+    # sudo: nobody has access to this table. Who may set PINs is checked by the forms
+    # that lead here: `secure.pin.wizard`, and for many `secure.pin.bulk`
 
     @api.model
     def _set_many(self, pins, tell=True):

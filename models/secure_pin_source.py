@@ -40,6 +40,7 @@ class SecurePinSource(models.Model):
         """What open doors depend on besides the rule: they close when the contact's
         value changes, or the address that codes go to. Keyed: it tells neither."""
         if rule == "field":
+            # sudo: value and addresses go into a MAC, and nowhere else
             thread = thread.sudo()
             field = self._value_field(thread.company_id)
             told = [field.name] if field else []
@@ -56,6 +57,7 @@ class SecurePinSource(models.Model):
         """A MAC of a text that is different in each conversation. The oldest key's, so
         that a new key does not close doors."""
         ring = self.env["secure.keyring"]._ring()
+        # sudo: the conversation's random id, for the MAC
         message = f"value{thread.sudo().secure_uid}{text}".encode()
         return ring.mac(Purpose.PINS, message, ring.fingerprints[-1])
 
@@ -85,6 +87,7 @@ class SecurePinSource(models.Model):
     def _value_matches(self, thread, typed):
         """Whether the contact's value was typed; never when it cannot serve, whatever
         was typed. MACs are compared: how long it takes tells not even the length."""
+        # sudo: for a visitor with a genuine link; told is only whether it matches
         thread = thread.sudo()
         field = self._value_field(thread.company_id)
         value = self._value(thread.partner_id, thread.company_id)
@@ -103,6 +106,7 @@ class SecurePinSource(models.Model):
         field = self._value_field(company)
         if not field:
             return "field"
+        # sudo: compared with the value, not shown
         known = [str(partner.sudo()[name] or "") for name in KNOWN_FIELDS]
         try:
             pin_value.check(self._value(partner, company), known)
@@ -127,6 +131,7 @@ class SecurePinSource(models.Model):
 
         :param field_row: ``ir.model.fields``
         """
+        # sudo: name and label of a field, no contact's value
         field = self.env["res.partner"]._fields.get(field_row.sudo().name)
         label = field_row.sudo().field_description
         fits = (

@@ -97,17 +97,15 @@ class SecureThread(models.Model):
     @api.model
     def _next_references(self, company_id, count):
         """Neutral references, in one query for a whole batch."""
-        sequence = (
-            self.env["ir.sequence"]
-            .sudo()
-            .search(
-                [
-                    ("code", "=", "secure.thread"),
-                    ("company_id", "in", [company_id, False]),
-                ],
-                order="company_id",
-                limit=1,
-            )
+        # sudo: which comes next; writers and visitors have no right to sequences
+        sequences = self.env["ir.sequence"].sudo()
+        sequence = sequences.search(
+            [
+                ("code", "=", "secure.thread"),
+                ("company_id", "in", [company_id, False]),
+            ],
+            order="company_id",
+            limit=1,
         )
         if sequence.implementation != "standard" or sequence.use_date_range:
             return [sequence.next_by_id() for _number in range(count)]
@@ -156,6 +154,7 @@ class SecureThread(models.Model):
 
     def _open_subject(self):
         """The clear subject. Whoever calls has checked who will read it."""
+        # sudo: the column is for nobody; the caller has checked who reads
         thread = self.sudo()
         if not thread.subject_sealed:
             return ""
@@ -169,6 +168,7 @@ class SecureThread(models.Model):
     def _effective_rule(self):
         """The rule that holds now: the thread's, or stricter since the contact got a
         PIN of their own."""
+        # sudo: the rule, not the PIN
         rule = self.sudo().pin_rule
         if rule in ("contact", "message"):
             return rule
@@ -190,11 +190,13 @@ class SecureThread(models.Model):
     # -- address -----------------------------------------------------------------
 
     def _address_on_file(self, channel):
+        # sudo: to compare, or to send to; not shown
         return self.sudo().partner_id._secure_address(channel)
 
     # -- life --------------------------------------------------------------------
 
     def _mark_read_by_staff(self):
+        # sudo: a counter; both callers ask who may read
         self.filtered("staff_unread_count").sudo().write({"staff_unread_count": 0})
 
     def _answering_user(self):
@@ -202,10 +204,12 @@ class SecureThread(models.Model):
         from the day that person has left or may not read it any more."""
         self.ensure_one()
         self._answering_users()
+        # sudo: who answers: the one who is told
         return self.sudo().responsible_id
 
     def _answering_users(self):
         """Like :meth:`_answering_user`, for many: put them in charge."""
+        # sudo: whoever causes it; each is asked as themselves whether they may read
         for user, threads in self.sudo().grouped("responsible_id").items():
             own = threads.with_user(user).sudo(False)
             fit = own._filtered_access("read") if user.active else own.browse()
@@ -217,6 +221,7 @@ class SecureThread(models.Model):
 
         :param str reason: a key of :meth:`_reminder_texts`
         """
+        # sudo: the system's own to-do, without content, whoever causes it
         for thread in self.sudo():
             user = thread._answering_user()
             # Here and not at the caller, whose language is the visitor's
@@ -249,6 +254,7 @@ class SecureThread(models.Model):
     def action_resend(self):
         """Send a new link; it replaces the others once it has left."""
         self.check_access("write")
+        # sudo: links and contact of conversations the user may write to
         for thread in self.sudo():
             last = thread.link_ids.sorted("id")[-1:]
             if not last:
@@ -263,6 +269,7 @@ class SecureThread(models.Model):
     def action_revoke(self):
         """Withdraw all links: whoever holds one reads that it was withdrawn."""
         self.check_access("write")
+        # sudo: the links of conversations the user may write to
         withdrawn = self.sudo().link_ids._revoke()
         withdrawn.thread_id._note_withdrawn()
 

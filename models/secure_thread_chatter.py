@@ -95,6 +95,8 @@ class SecureThreadChatter(models.Model):
             "subtype_id": message.subtype_id.id,
             "email_add_signature": False,
         }
+        # sudo: Odoo's rows for colleagues, without content; `_notify_get_recipients`
+        # leaves out who may not read
         own = self.sudo().with_context(**own_code.MARK)
         own._notify_thread(message.sudo(), values)
 
@@ -118,6 +120,7 @@ class SecureThreadChatter(models.Model):
             for row in data
             if row["uid"] and row["active"] and not row["share"]
         ]
+        # sudo: only to ask as each of them who may read
         users = self.env["res.users"].sudo().browse(uids)
         readers = {
             user.id
@@ -136,6 +139,7 @@ class SecureThreadChatter(models.Model):
             message, recipients_data, **kwargs
         )
         values.pop("subject", None)
+        # sudo: the message's own neutral id
         values["references"] = message.sudo().message_id
         return values
 
@@ -147,6 +151,7 @@ class SecureThreadChatter(models.Model):
 
     def _message_subscribe(self, partner_ids=None, subtype_ids=None, customer_ids=None):
         """External people never follow a conversation."""
+        # sudo: only whether these are colleagues
         partners = self.env["res.partner"].sudo().browse(partner_ids or [])
         internal = partners.filtered(lambda partner: not partner.partner_share)
         return super()._message_subscribe(internal.ids, subtype_ids, customer_ids=[])

@@ -30,6 +30,7 @@ class SecureThreadScreen(models.Model):
         """Whether wrong PINs have locked the contact or a link, which staff can end. A
         network address opens again by itself, and for nobody sooner."""
         for thread in self:
+            # sudo: told is only whether they are locked, to who reads the conversation
             links = thread.sudo().link_ids
             attempts = self.env["secure.attempt"]
             thread.is_locked = attempts._staff_can_unlock(thread.partner_id, links)

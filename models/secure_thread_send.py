@@ -98,7 +98,7 @@ class SecureThreadSend(models.Model):
 
     @api.model
     def _message_values(self, draft, attachments):
-        thread = draft["thread"].sudo()
+        thread = draft["thread"]
         note = draft["direction"] == INTERNAL
         subtype = "mail.mt_note" if note else "mail.mt_comment"
         company = draft["company"]
@@ -166,6 +166,7 @@ class SecureThreadSend(models.Model):
                         "res_id": draft["thread"].id,
                     }
                 )
+        # sudo: nobody may add files; the roads to `_send` check who writes
         stored = [Attachment.sudo() for _draft in drafts]
         for index, attachment in zip(
             owners, Attachment.sudo().create(values_list), strict=True
@@ -208,6 +209,7 @@ class SecureThreadSend(models.Model):
     @api.model
     def _note_activity(self, drafts):
         """Dates and counters, in one statement for each kind of change."""
+        # sudo: dates and counters of the conversations this very send writes to
         threads = self.sudo().browse({draft["thread"].id for draft in drafts})
         now = fields.Datetime.now()
         # Those just started have it
@@ -237,6 +239,7 @@ class SecureThreadSend(models.Model):
     def _invite_colleagues(self, drafts, messages):
         """Colleagues among the recipients take part inside, and are told."""
         for draft, message in zip(drafts, messages, strict=True):
+            # sudo: who the author is, and taking part, as every recipient inside does
             colleagues = draft["colleagues"] - draft["author"].sudo().user_ids
             if colleagues:
                 thread = draft["thread"].sudo()

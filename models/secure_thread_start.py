@@ -29,12 +29,14 @@ class SecureThreadStart(models.Model):
         self._start_threads(list(starting.values()))
         for rule in {draft["pin_rule"] for draft in outbound}:
             rows = [draft for draft in outbound if draft["pin_rule"] == rule]
+            # sudo: of this very send; a rule only ever gets stricter
             self.sudo().browse(row["thread"].id for row in rows)._tighten(rule)
 
     @api.model
     def _start_threads(self, groups):
         """A new conversation for each list of drafts."""
         try:
+            # sudo: nobody may make conversations; the roads to `_send` check who writes
             made = self.sudo().create(
                 [self._thread_values(group[0]) for group in groups]
             )
@@ -55,6 +57,7 @@ class SecureThreadStart(models.Model):
         if not keyed:
             return {}
         # Links of archived ones are dead: there a new message could not be read
+        # sudo: who may write about a document goes on in its conversation, read or not
         threads = self.sudo().with_context(active_test=True)
         threads = threads.search(
             [

@@ -99,13 +99,13 @@ class SecureThreadWithdraw(models.Model):
             # Withdrawing goes without the key; the line, which is sealed, does not
             return
         text = self._withdrawn_text(message)
+        # sudo: the system's own line, by who may write to these conversations
         drafts = [
             self.env["secure.draft"]._complete(
                 {"thread": thread, "direction": INTERNAL, "body": text}
             )
             for thread in self.sudo()
         ]
-        # sudo: the system's own line, by who may write to these conversations
         self.env["secure.thread"].sudo()._store_messages(drafts)
 
     @api.model

@@ -58,6 +58,7 @@ class SmsSms(models.Model):
             super(SmsSms, records.with_company(company))._send(**kwargs)
 
     def _send_with_api(self, sms_api, **kwargs):
+        # sudo: only which are notifications; Odoo has checked who sends SMS
         secure = self.filtered(lambda sms: sms.sudo().secure_link_id)
         plain = self - secure
         if plain:
@@ -66,6 +67,7 @@ class SmsSms(models.Model):
             secure._send_links(sms_api, **kwargs)
 
     def _send_links(self, sms_api, **kwargs):
+        # sudo: of SMS that Odoo sends; address and link go into what leaves
         astray = self.sudo().filtered(lambda sms: not sms._reaches_contact())
         astray.action_set_error("sms_number_format")
         good = self.sudo() - astray

@@ -25,6 +25,7 @@ class SmsSms(models.Model):
 
     def _send_with_api(self, sms_api, **kwargs):
         """One-time codes are put in here, in what leaves and nowhere else."""
+        # sudo: only which hold a code; Odoo has checked who sends SMS
         coded = self.filtered(lambda sms: sms.sudo().secure_code_id)
         plain = self - coded
         if plain:
@@ -33,6 +34,7 @@ class SmsSms(models.Model):
             coded._send_codes(sms_api, **kwargs)
 
     def _send_codes(self, sms_api, **kwargs):
+        # sudo: nobody has access to codes; the digits go into what leaves
         digits = {sms: sms.sudo()._leaving_code() for sms in self}
         good = self.filtered(digits.get)
         (self - good).sudo().action_set_canceled()

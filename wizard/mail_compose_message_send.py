@@ -38,6 +38,7 @@ class MailComposeMessageSend(models.TransientModel):
             return super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
                 res_ids, auto_commit=auto_commit
             )
+        # sudo: nobody has access to the field; this send is the composer's own
         if self.sudo().secure_dispatch_id:
             # Pressed twice: whoever comes second waits for the first, and is told
             raise UserError(self.env._("This message has been sent already."))
@@ -48,7 +49,6 @@ class MailComposeMessageSend(models.TransientModel):
         mails = super(MailComposeMessageSend, composer)._action_send_mail_mass_mail(
             res_ids, auto_commit=auto_commit
         )
-        # sudo: nobody has access to the field; this send is the composer's own
         dispatch = self.sudo().secure_dispatch_id
         dispatch._finish()
         if dispatch.origin == "composer" and not dispatch.line_ids:
@@ -169,6 +169,7 @@ class MailComposeMessageSend(models.TransientModel):
         :param dict values_all: by record id, what Odoo is about to create mails from
         :return: the same, in which no content is left
         """
+        # sudo: nobody has access to the field; this send is the composer's own
         dispatch = self.sudo().secure_dispatch_id.with_env(self.sudo().env)
         rows = self._secure_rows(values_all)
         now = [row for row in rows if row.get("problem") or not row.get("later")]

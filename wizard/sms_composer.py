@@ -116,6 +116,7 @@ class SmsComposer(models.TransientModel):
             self.env.flush_all()
             self.env.invalidate_all()
         dispatch._finish()
+        # sudo: as Odoo returns them; no content in these SMS
         return self.env["sms.sms"].sudo().browse(ids)
 
     def _secure_refuse_again(self):
@@ -186,6 +187,7 @@ class SmsComposer(models.TransientModel):
         :return: the same, in which no content is left
         """
         rows = self._secure_rows(values_all)
+        # sudo: nobody has access to the field; this send is the composer's own
         dispatch = self.sudo().secure_dispatch_id
         sent = dispatch._deliver(rows, notify=False)
         for row, done in zip(rows, sent, strict=True):

@@ -57,6 +57,8 @@ def _first_method(node):
 class TestSudo(unittest.TestCase):
     """Each is explained."""
 
+    maxDiff = None
+
     def test_statement_43_every_sudo_says_why(self):
         """In the function above it, or for the whole class."""
         unexplained = []

@@ -70,8 +70,8 @@ class MailComposeMessage(models.TransientModel):
     def _secure_begin(self):
         if not self._is_mass_mailing():
             return super()._secure_begin()
+        # sudo: nobody has access to the field; read is the mailing that is being sent
         self.sudo().secure_dispatch_id = self.env["secure.dispatch"]._begin_mailing(
-            # sudo: the mailing that is being sent
             self.mass_mailing_id.sudo(),
             subject=self.subject,
             body=self.body,
@@ -147,6 +147,7 @@ class MailComposeMessage(models.TransientModel):
             if "secure_link_id" not in values
         }
         if todo:
+            # sudo: nobody has access to the field; this send is the mailing's own
             self.sudo().secure_dispatch_id._forget_failures(todo)
             super()._secure_mail_values(todo)
         for values in todo.values():

@@ -48,6 +48,7 @@ class SmsComposer(models.TransientModel):
         }
         if not todo:
             return values_all
+        # sudo: nobody has access to the field; this send is the mailing's own
         self.sudo().secure_dispatch_id._forget_failures(todo)
         stops = {res_id: self._secure_take_stop(row) for res_id, row in todo.items()}
         super()._secure_sms_values(todo)
