@@ -65,6 +65,9 @@ class SecureMessagingRotate(Command):
                 code = self._rotate(env["secure.keyring"], options)
             except AccessError as locked:
                 sys.exit(str(locked))
+            finally:
+                # Running servers look their cached parameters up again
+                env.registry.signal_changes()
         sys.exit(code)
 
     def _rotate(self, keyring, options):

@@ -286,6 +286,7 @@ class IrAttachment(models.Model):
 
     def generate_access_token(self):
         """Refuse what would open a file without looking at who asks."""
+        self.check_access("read")
         if self._secure_among():
             raise AccessError(
                 self.env._("Files of conversations cannot be shared by link.")

@@ -29,9 +29,13 @@ class ResConfigSettingsKeys(models.TransientModel):
 
     def set_values(self):
         """Note which key is backed up; while it is missing, nothing of it changes."""
+        if not self.env.is_admin():
+            # A client can call this; only `execute` of Odoo's asks
+            raise AccessError(self.env._("Only administrators may do this."))
         result = super().set_values()
         primary = self.env["secure.keyring"]._status()["primary"]
         if primary:
+            # sudo: who may change settings was checked above
             self.env["ir.config_parameter"].sudo().set_param(
                 BACKUP_PARAMETER, self.secure_key_backup_done and primary
             )

@@ -117,6 +117,14 @@ class TestFileRoads(SecureCase):
             response = self.url_open(f"{road}{separator}access_token={token}")
             self.assertNothing(response, road)
 
+    def test_statement_43_which_files_are_sealed_is_not_told(self):
+        """Odoo's own refusal, as of any file one may not read."""
+        for user in (self.clerk, self.portal):
+            self.env.invalidate_all()
+            with self.assertRaises(AccessError) as refusal:
+                self.ours.with_user(user).generate_access_token()
+            self.assertNotIn("shared by link", str(refusal.exception))
+
     def test_statement_36_no_tokens_are_made(self):
         self.assertFalse(self.ours._get_raw_access_token())
         self.assertFalse(self.ours._get_thumbnail_token())

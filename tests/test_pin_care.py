@@ -836,6 +836,17 @@ class TestNewPin(PinCase):
         self.visitor.open_gate(self.token, pin=pin)
         self.assertEqual(self.visitor.status, status, self.visitor.text)
 
+    def test_statement_41_tells_nothing_of_what_one_may_not_read(self):
+        thread = self.send(pin=PIN).thread
+        asked = {"is_set": {}, "has_contact": {}, "thread_id": {}}
+        for user, told in ((self.sender, True), (self.colleague, False)):
+            self.env.invalidate_all()
+            wizards = self.env["secure.pin.wizard"].with_user(user)
+            values = {"thread_id": thread.id}
+            answer = wizards.onchange(values, ["thread_id"], asked)["value"]
+            seen = [bool(answer.get(name)) for name in ("is_set", "has_contact")]
+            self.assertEqual(seen, [told, told])
+
     def test_statement_23_of_a_message_with_its_own(self):
         sent = self.send(pin=PIN)
         self.assertGate(PIN, 200)

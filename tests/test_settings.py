@@ -266,6 +266,14 @@ class TestSettings(SecureCase):
 
     # -- who -------------------------------------------------------------------
 
+    def test_statement_43_nobody_else_by_a_call(self):
+        """`set_values` can be called by itself."""
+        self.save(secure_key_backup_done=True)
+        for user in (self.clerk, self.manager, self.portal):
+            with self.assertRaises(AccessError):
+                self.env["res.config.settings"].with_user(user).set_values()
+        self.assertTrue(self.settings().secure_key_backup_done)
+
     def test_managers_may_not(self):
         with self.assertRaises(AccessError):
             self.settings().with_user(self.manager).execute()

@@ -37,11 +37,15 @@ class SecurePinWizard(models.TransientModel):
 
     @api.depends("partner_id", "company_id", "thread_id", "scope")
     def _compute_is_set(self):
+        """Of what the current user may read; a client can name any conversation."""
         for wizard in self:
-            owner = wizard._owner()
-            wizard.is_set = bool(owner and self.env["secure.pin"]._of(owner))
+            thread = wizard.thread_id
+            readable = not thread or thread.has_access("read")
+            owner = readable and wizard._owner()
+            seen = owner and owner.has_access("read")
+            wizard.is_set = bool(seen and self.env["secure.pin"]._of(owner))
             # sudo: whether there is a contact; the conversation is the reader's
-            wizard.has_contact = bool(wizard.thread_id.sudo().partner_id)
+            wizard.has_contact = bool(readable and thread.sudo().partner_id)
 
     def action_save(self):
         """Close the form; saving it has set the PIN."""
