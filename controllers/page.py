@@ -191,7 +191,7 @@ class SecurePage(PageAnswers, http.Controller):
         keep the door open. Receipts are written, as the script asks for what it will
         show at once, and only while its page is in front."""
         grant = self._grant(handle)
-        if self._kept_out(grant):
+        if not grant._holds() or grant.thread_id._consent_wanted():
             return self._json({"idle_seconds": 0}, status=403)
         pages, address = self._pages(), self._door_path(grant)
         messages = pages._news(grant.thread_id, known)

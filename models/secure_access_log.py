@@ -114,7 +114,8 @@ class SecureAccessLog(models.Model):
         :param records: ``secure.link``, or ``secure.thread`` when no link is involved,
             or ``res.company`` for what concerns no conversation
         :param str remote_addr: the visitor's network address, in clear
-        :param message_ids: one row for each of these messages, of a single record
+        :param message_ids: what messages the rows are about: one for each record, or
+            all of a single record
         :param details: other columns, alike for all
         """
         model, rows = self._rows(kind, records, remote_addr, message_ids, details)
@@ -158,8 +159,11 @@ class SecureAccessLog(models.Model):
             for record in records.sudo()
         ]
         if message_ids:
-            [row] = rows
-            rows = [{**row, "message_id": message_id} for message_id in message_ids]
+            rows *= len(message_ids) if len(rows) == 1 else 1
+            rows = [
+                {**row, "message_id": message_id}
+                for row, message_id in zip(rows, message_ids, strict=True)
+            ]
         of_company = records._name == "res.company"
         return "res.company" if of_company else "secure.thread", rows
 

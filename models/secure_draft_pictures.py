@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
-from odoo import api, models
+from odoo import SUPERUSER_ID, api, models
 from odoo.exceptions import AccessError, MissingError, UserError
 from odoo.tools import file_open
 from odoo.tools.image import image_process
@@ -101,16 +101,16 @@ class SecureDraftPictures(models.AbstractModel):
     def _stored_picture(self, match, query):
         """What Odoo itself would show this user at an address."""
         named = {"model": "ir.attachment", "field": "raw", **match.groupdict()}
-        # Not with the rights of whatever sends: with those of who it sends for
-        record = (
-            self.env["ir.binary"]
-            .sudo(False)
-            ._find_record(
-                res_model=named["model"],
-                res_id=int(named["id"]),
-                access_token=query.get("access_token", [None])[0],
-                field=named["field"],
-            )
+        # Not with the rights of whatever sends: with those of who it sends for. OdooBot
+        # may read all there is: what it sends by itself shows what anybody may see.
+        binaries = self.env["ir.binary"].sudo(False)
+        if self.env.uid == SUPERUSER_ID:
+            binaries = binaries.with_user(self.env.ref("base.public_user"))
+        record = binaries._find_record(
+            res_model=named["model"],
+            res_id=int(named["id"]),
+            access_token=query.get("access_token", [None])[0],
+            field=named["field"],
         )
         if record._name != "ir.attachment":
             if record._fields[named["field"]].type != "binary":

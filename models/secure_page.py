@@ -11,6 +11,8 @@ from ..tools import file_types, limits
 from ..tools import token as tokens
 
 MESSAGES_PER_PAGE = 40
+NEWS_SECONDS = 15
+"""How often an open page in front asks for what is new (design, 10)."""
 ACTION_MARKS = ("[[action]]", "[[code_action]]")
 TOKEN_MARK = "[[form_token]]"
 STATIC = "/secure_messaging/static/src/page/"
@@ -109,6 +111,7 @@ class SecurePage(models.AbstractModel):
                 "older_url": self._older_url(messages, address),
                 "newer_url": address if before else "",
                 "news_url": "" if before else f"{address}/news",
+                "news_seconds": NEWS_SECONDS,
                 "action": address,
                 "form_token": grant._form_token(),
                 "reply_key": tokens.new_public_id(),

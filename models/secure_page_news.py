@@ -4,8 +4,6 @@ from odoo import api, models
 
 from .secure_page import MESSAGES_PER_PAGE
 
-NEWS_SECONDS = 15
-"""How often an open page in front asks."""
 KNOWN_MAX = 2 * MESSAGES_PER_PAGE
 """More marks than this no page has reason to send."""
 

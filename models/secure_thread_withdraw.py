@@ -68,9 +68,8 @@ class SecureThreadWithdraw(models.Model):
         log._log("message_revoked", links)
         known = set(links.mapped("message_id"))
         rest = messages.filtered(lambda message: message.id not in known)
-        for thread_id, group in rest.grouped("res_id").items():
-            thread = self.browse(thread_id)
-            log._log("message_revoked", thread, message_ids=group.ids)
+        threads = self.browse(rest.mapped("res_id"))
+        log._log("message_revoked", threads, message_ids=rest.ids)
 
     def _without_messages(self):
         """Those where nothing of what was written to the contact can be read."""

@@ -3,8 +3,10 @@ withdrawn there, kept as evidence. Who is asked on which road: test_consent_road
 
 import gzip
 import re
+from datetime import timedelta
 from unittest.mock import patch
 
+from freezegun import freeze_time
 from psycopg2 import IntegrityError
 
 from odoo import fields
@@ -96,6 +98,19 @@ class ConsentCase(SecureCase):
 
 @tagged("post_install", "-at_install")
 class TestConsentPage(ConsentCase):
+    def test_a_script_that_asks_for_news_keeps_no_door_open(self):
+        """Nor does it get anything while the answer is awaited."""
+        sent, visitor = self.opened(pin=PIN)
+        door = "/" + "/".join(visitor.path.split("/")[:3])
+        grant = self.env["secure.grant"].search([("thread_id", "=", sent.thread.id)])
+        before = grant.sudo().idle_until
+        with freeze_time(fields.Datetime.now() + timedelta(minutes=20), tick=True):
+            visitor.get(door + "/news")
+            self.assertEqual(visitor.status, 403)
+            self.assertNotIn(CANARY, visitor.text)
+            grant.invalidate_recordset()
+            self.assertEqual(grant.sudo().idle_until, before)
+
     def test_nothing_is_shown_before(self):
         sent, visitor = self.opened(pin=PIN)
         self.assertEqual(visitor.status, 200)

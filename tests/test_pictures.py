@@ -104,6 +104,21 @@ class TestPictures(SecureCase):
             self.assertIn(f"before {LEFT_OUT} Seal", text)
         self.assertFalse(foreign.sudo().public or foreign.sudo().access_token)
 
+    def test_what_the_system_sends_shows_what_anybody_may_see(self):
+        """OdooBot, who sends for automations, may read all: a text filled in from a
+        record must not fetch a file by its number."""
+        private = self.attachment(png())
+        shared = self.attachment(png(16), public=True)
+        for user in (self.env.ref("base.user_root"), self.sender):
+            with self.subTest(user=user.login):
+                text = self.page(
+                    f'<img src="/web/image/{private.id}"/>'
+                    f'<img src="/web/image/{shared.id}"/>',
+                    user=user,
+                )
+                self.assertIn(data_uri(png(16)), text)
+                self.assertEqual(data_uri(png()) in text, user == self.sender)
+
     def test_from_elsewhere_they_are_left_out_and_it_says_so(self):
         text = self.page('<img src="https://elsewhere.example/a.png" alt="Map"/>')
         self.assertNotIn("elsewhere.example", text)
@@ -174,7 +189,8 @@ class TestPictures(SecureCase):
             self.env.invalidate_all()
             contacts.mapped("lang")
             before = self.env.cr.sql_log_count
-            self.env["secure.draft"]._embed_pictures(drafts)
+            pictures = self.env["secure.draft"].with_user(self.sender)
+            pictures._embed_pictures(drafts)
             counts.append(self.env.cr.sql_log_count - before)
             self.assertTrue(all("data:image/png" in row["body"] for row in drafts))
         self.assertEqual(counts[1], counts[2])

@@ -158,6 +158,28 @@ class TestWithdrawMessage(SecureCase):
                     {"secure_withdrawn_date": False}
                 )
 
+    def test_logged_without_a_link_in_as_many_queries_for_many(self):
+        counts = []
+        for size in (3, 3, 9):
+            messages = self.env["mail.message"].sudo()
+            for _number in range(size):
+                sent = self.send()
+                messages |= sent.message.sudo()
+                sent.link.sudo().unlink()
+            self.assertEqual(len(set(messages.mapped("res_id"))), size)
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            self.env["secure.thread"]._log_withdrawn(messages, self.env["secure.link"])
+            counts.append(self.env.cr.sql_log_count - before)
+            logged = self.env["secure.access.log"].search(
+                [("kind", "=", "message_revoked"), ("message_id", "in", messages.ids)]
+            )
+            self.assertEqual(
+                {(row.thread_id, row.message_id) for row in logged},
+                {(message.res_id, message.id) for message in messages},
+            )
+        self.assertEqual(counts[1], counts[2])
+
     def test_logged_without_a_link_too(self):
         self.first.link.sudo().unlink()
         self.withdraw()

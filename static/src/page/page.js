@@ -311,7 +311,7 @@ class News {
         this.list = conversation.querySelector("ol");
         this.notice = find("#news");
         this.idle = idle;
-        setInterval(() => this.ask(), 15000);
+        setInterval(() => this.ask(), conversation.dataset.newsSeconds * 1000);
         document.addEventListener("visibilitychange", () => this.ask());
         this.notice.addEventListener("click", () => {
             this.notice.hidden = true;
