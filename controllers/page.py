@@ -102,11 +102,13 @@ class SecurePage(PageAnswers, http.Controller):
             return kept_out
         before = before if re.fullmatch("[0-9a-f]{32}", before) else ""
         messages = self._pages()._page_messages(grant.thread_id, before)
-        self._pages()._write_receipts(grant, messages, self._remote_addr())
         grant._touch()
-        return self._conversation_page(
+        page = self._conversation_page(
             grant, messages=messages, before=before, draft=grant._draft()
         )
+        # Of what could be opened: nothing is shown while a key is missing
+        self._pages()._write_receipts(grant, messages, self._remote_addr())
+        return page
 
     @page_route(DOOR, "POST", max_content_length=limits.REQUEST_MAX_BYTES)
     def reply(self, handle, **form):
@@ -195,8 +197,8 @@ class SecurePage(PageAnswers, http.Controller):
             return self._json({"idle_seconds": 0}, status=403)
         pages, address = self._pages(), self._door_path(grant)
         messages = pages._news(grant.thread_id, known)
-        pages._write_receipts(grant, messages, self._remote_addr())
         html = pages._render_news(messages, grant.thread_id, address)
+        pages._write_receipts(grant, messages, self._remote_addr())
         return self._json({"html": html, **grant._time_left()})
 
     @page_route(DOOR + "/leave", "POST")
@@ -205,10 +207,10 @@ class SecurePage(PageAnswers, http.Controller):
         grant = self._grant(handle)
         response = self._see_other(f"/sm/c/{handle}")
         if grant and not self._refused_form(grant, form):
-            grant._end()
-            self._env()["secure.access.log"]._log(
-                "left", grant.link_id, self._remote_addr()
-            )
+            if grant._holds():
+                grant._end()
+                log = self._env()["secure.access.log"]
+                log._log("left", grant.link_id, self._remote_addr())
             response.delete_cookie(COOKIE, path=self._door_path(grant))
         return response
 
@@ -222,10 +224,11 @@ class SecurePage(PageAnswers, http.Controller):
         file = self._pages()._page_file(grant.thread_id, uid)
         if not file:
             return self._unknown()
+        response = self._file_response(file)
         grant._touch()
         log = self._env()["secure.access.log"]
         log._log("file_taken", grant.link_id, self._remote_addr())
-        return self._file_response(file)
+        return response
 
     # -- opening -----------------------------------------------------------------
 

@@ -88,9 +88,10 @@ class SecureConsent(models.Model):
             ["partner_id", "company_id"],
             ["id:max"],
         )
+        answers = self.sudo().browse(last for _partner, _company, last in groups)
         return {
-            (partner.id, company.id): self.sudo().browse(last)
-            for partner, company, last in groups
+            (partner.id, company.id): answer
+            for (partner, company, _last), answer in zip(groups, answers, strict=True)
         }
 
     @api.model

@@ -6,6 +6,7 @@ So it becomes part of the text, which is sealed.
 
 import base64
 import re
+from collections import defaultdict
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
@@ -37,11 +38,12 @@ class SecureDraftPictures(models.AbstractModel):
         may read, each read once for all drafts. In the place of any other stands that
         there was one.
         """
-        found = {}
+        found = defaultdict(dict)
         for draft in drafts:
             if draft["direction"] == OUTBOUND:
+                company = draft["company"]
                 draft["body"] = self._with_pictures(
-                    draft["body"], draft["company"], draft["partner"].lang, found
+                    draft["body"], company, draft["partner"].lang, found[company]
                 )
 
     @api.model

@@ -65,7 +65,6 @@ class SecureGrant(models.Model):
         thread = link.thread_id
         now = fields.Datetime.now()
         secret = tokens.new_secret()
-        link._close_oldest_doors()
         grant = self.sudo().create(
             {
                 "handle": tokens.new_secret()[:22],
@@ -80,6 +79,7 @@ class SecureGrant(models.Model):
             }
         )
         grant._take_over_draft()
+        link._close_oldest_doors()
         return grant, secret
 
     @api.model

@@ -215,9 +215,7 @@ class SecureLink(models.Model):
         """One link serves a person with a few devices, not a growing number of rows."""
         # sudo: nobody has access to grants; the link's own, whose PIN was right
         doors = self.env["secure.grant"].sudo()
-        old = doors.search(
-            [("link_id", "=", self.id)], order="id desc", offset=DOORS - 1
-        )
+        old = doors.search([("link_id", "=", self.id)], order="id desc", offset=DOORS)
         old.unlink()
 
     # -- ending --------------------------------------------------------------

@@ -55,4 +55,4 @@ class SecureLinkKey(models.Model):
         gone = self.filtered(lambda link: link._key_is_gone())
         if gone:
             ring = self.env["secure.keyring"]._sealing_ring()
-            gone.fingerprint = ring.primary
+            gone.write({"fingerprint": ring.primary, "token_proof": False})

@@ -279,6 +279,31 @@ class TestConsentPage(ConsentCase):
                 self.assertIn(CANARY, visitor.text)
                 self.assertEqual((self.consents - before).text, text)
 
+    def test_queries_do_not_grow_with_contacts(self):
+        """What staff see of the answers, in lists and exports."""
+        version = self.env["secure.consent.text"]._current(self.company)
+        counts = []
+        for size in (3, 3, 12):
+            contacts = self.env["res.partner"].create(
+                [{"name": "x", "email": f"{n}@client.example"} for n in range(size)]
+            )
+            for contact in contacts:
+                sent = self.send(partner=contact)
+                grant, _secret = self.env["secure.grant"]._open(sent.link)
+                self.env["secure.consent"]._record(grant, "agreed", version, "")
+            threads = self.env["secure.thread"].search(
+                [("partner_id", "in", contacts.ids)]
+            )
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            seen = contacts.with_user(self.sender).with_company(self.company)
+            states = seen.mapped("secure_consent_version")
+            states += threads.with_user(self.sender).mapped("consent_version")
+            counts.append(self.env.cr.sql_log_count - before)
+            self.assertEqual(states, [version.display_name] * 2 * size)
+        self.assertEqual(counts[1], counts[2])
+
     def test_double_click_and_back_button(self):
         sent, visitor = self.opened()
         index = visitor.form("/consent")

@@ -13,6 +13,7 @@ from odoo.tools import config
 
 from ..models.secure_grant import GRANT_ABSOLUTE, GRANT_IDLE, GRANT_KEPT
 from ..models.secure_keyring import KeysUnavailable
+from ..models.secure_link import DOORS
 from .common import CANARY, CANARY_REPLY, PIN, WRONG_PIN, SecureCase, Visitor
 
 NEW_PIN = "274918"
@@ -219,6 +220,19 @@ class TestWhatIsNotLost(DoorCase):
             self.env["secure.grant"]._gc_expired()
         self.assertFalse(grant.exists())
 
+    def test_not_lost_with_the_oldest_door(self):
+        """One link keeps some doors only; the one that falls off holds a text."""
+        sent, visitor = self.open_door()
+        send = self.send_text(visitor)
+        grants = self.env["secure.grant"]
+        doors = [grants._open(sent.link)[0] for _number in range(DOORS - 1)]
+        with at(fields.Datetime.now() + GRANT_IDLE + timedelta(seconds=2)):
+            send()
+            door, _secret = grants._open(sent.link)
+            self.assertEqual(door._draft(), CANARY_REPLY)
+        found = grants.search([("link_id", "=", sent.link.id)], order="id")
+        self.assertEqual(found.ids, [*(door.id for door in doors), door.id])
+
     def test_not_taken_from_a_door_that_is_open(self):
         """Two browsers at once: each keeps what was typed in it."""
         sent, visitor = self.open_door()
@@ -370,6 +384,21 @@ class TestTimeLeft(DoorCase):
         self.assertNotIn(CANARY, visitor.text)
         self.assertNotIn(CANARY, visitor.get(page).text)
         self.assertEqual(visitor.response.headers["Cache-Control"], "no-store")
+
+    def test_closed_once_in_the_log_too(self):
+        """Also by who comes back to a page that is closed."""
+        sent, visitor = self.open_door()
+        action, hidden = visitor.forms()[visitor.form("/leave")]
+        grant = self.grant_of(sent)
+        cookies = visitor.opener.cookies.copy()
+        for _press in range(2):
+            visitor.opener.cookies.update(cookies)
+            visitor.post(action, data=hidden)
+        self.assertFalse(grant._holds())
+        rows = self.env["secure.access.log"].search(
+            [("thread_id", "=", sent.thread.id), ("kind", "=", "left")]
+        )
+        self.assertEqual(len(rows), 1)
 
 
 @tagged("post_install", "-at_install")

@@ -130,6 +130,29 @@ class TestKeys(KeysCase):
             self.visitor.get(f"/sm/{self.token}")
         self.assertEqual(self.visitor.status, 503)
 
+    def test_statement_11_no_receipt_of_what_could_not_be_shown(self):
+        """Nor does the log say that a file was taken: a receipt is evidence."""
+        sent = self.send(pin=PIN)
+        self.visitor.open_gate(self.token, pin=PIN)
+        page = "/" + self.visitor.path
+        later = self.send(thread=sent.thread, attachments=[("a.txt", b"inside")])
+        message = later.message.sudo()
+        roads = (page, f"{page}/news", f"{page}/f/{message.attachment_ids.secure_uid}")
+        with self.keys(b"o" * 32), mute_logger(KEYRING_LOG):
+            for road in roads:
+                self.visitor.get(road)
+                self.assertEqual(self.visitor.status, 503, road)
+        self.assertFalse(message.secure_seen_date)
+        self.assertFalse(self.env["secure.access.log.waiting"].search([]))
+        log = self.env["secure.access.log"].search([("thread_id", "=", sent.thread.id)])
+        self.assertNotIn("file_taken", log.mapped("kind"))
+        reads = log.filtered(lambda row: row.kind == "read")
+        self.assertEqual(reads.mapped("message_id"), [sent.message.id])
+        for road in roads:
+            self.visitor.get(road)
+            self.assertEqual(self.visitor.status, 200, road)
+        self.assertTrue(message.secure_seen_date)
+
     def test_second_key_put_first(self):
         old = self.send(pin=PIN)
         old_token = self.token

@@ -119,10 +119,19 @@ class TestRemovedKey(RotationCase):
             by_mail.message.sudo().mail_ids.send()
             self.leave()
             self.assertEqual(len(self._mails) + len(self._sms), 2)
+            tokens = []
             for text in (str(self._mails), str(self._sms)):
                 [token] = {part[:33] for part in text.split("/sm/")[1:]}
+                tokens.append(token)
                 self.visitor.open_gate(token, pin=PIN)
                 self.assertIn(CANARY, self.visitor.text)
+        # Those that left are known after the next change of keys, too
+        with self.keys(THIRD_KEY, NEW_KEY):
+            self.assertTrue(self.rotate())
+        with self.keys(THIRD_KEY):
+            for token in tokens:
+                link = self.env["secure.link"]._find(token)
+                self.assertEqual(link.state, "expired")
 
     def test_statement_17_no_key_that_comes_or_goes_refills_a_budget(self):
         """Network addresses are known by names that need a key."""

@@ -5,14 +5,14 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
-from lxml import etree, html
+from lxml import html
 from markupsafe import Markup
 
 from odoo.tools.mail import html_sanitize, is_html_empty, plaintext2html
 from odoo.tools.mimetypes import guess_mimetype
 
 from . import limits
-from .inert import without_media
+from .inert import inner, without_media
 
 PLACEHOLDER = Markup("<p>Secure message</p>")
 """What every ordinary reader of ``mail.message.body`` sees."""
@@ -130,7 +130,7 @@ def with_pictures(body, picture, left_out):
             image.set("src", source)
         else:
             _leave_out(image, left_out)
-    return _inner(root)
+    return inner(root)
 
 
 def _leave_out(image, text):
@@ -144,11 +144,6 @@ def _leave_out(image, text):
 def is_short_without_pictures(body):
     """Whether it is the pictures that make a text too long."""
     return len(_PICTURE.sub("", body)) <= limits.BODY_MAX_CHARACTERS
-
-
-def _inner(root):
-    inner = etree.tostring(root, encoding="unicode", method="html")
-    return Markup(inner.removeprefix("<div>").removesuffix("</div>"))
 
 
 def for_page(body):
@@ -171,7 +166,7 @@ def for_page(body):
     for link in root.xpath(".//a[@href]"):
         link.set("rel", "noopener noreferrer")
         link.set("target", "_blank")
-    return _inner(root)
+    return inner(root)
 
 
 def is_empty(body):

@@ -21,5 +21,10 @@ def without_media(body):
     root = html.fragment_fromstring(str(body), create_parent="div")
     for element in root.xpath("|".join(f".//{tag}" for tag in MEDIA)):
         element.drop_tree()
-    inner = etree.tostring(root, encoding="unicode", method="html")
-    return Markup(inner.removeprefix("<div>").removesuffix("</div>"))
+    return inner(root)
+
+
+def inner(root):
+    """What stands inside an element made by ``fragment_fromstring``, as Markup."""
+    whole = etree.tostring(root, encoding="unicode", method="html")
+    return Markup(whole.removeprefix("<div>").removesuffix("</div>"))
