@@ -3,7 +3,7 @@
 import functools
 import re
 
-from odoo import fields, http
+from odoo import http
 from odoo.exceptions import UserError
 from odoo.http import request
 
@@ -284,15 +284,6 @@ class SecurePage(PageAnswers, http.Controller):
         if rule == "field":
             return link.env._("This is not right. Please try again.")
         return link.env._("This PIN is not right. Please try again.")
-
-    def _locked(self, link, reason):
-        _kind, until = reason
-        minutes = 0
-        if until:
-            minutes = max(
-                1, -(-int((until - fields.Datetime.now()).total_seconds()) // 60)
-            )
-        return self._state_page("locked", link, 429, minutes=minutes)
 
 
 def _text(form, name):

@@ -2,7 +2,7 @@
 
 import hmac
 
-from odoo import SUPERUSER_ID
+from odoo import SUPERUSER_ID, fields
 from odoo.http import request
 
 from ..tools.page_headers import HEADERS
@@ -181,6 +181,16 @@ class PageAnswers:
             values.update(form_token=link._form_token(), channel=link.channel)
         html = self._pages()._state(state, link.thread_id.company_id, **values)
         return self._respond(html, status)
+
+    def _locked(self, link, reason):
+        """:param reason: (kind, until when) of ``secure.attempt``"""
+        _kind, until = reason
+        minutes = 0
+        if until:
+            minutes = max(
+                1, -(-int((until - fields.Datetime.now()).total_seconds()) // 60)
+            )
+        return self._state_page("locked", link, 429, minutes=minutes)
 
     def _conversation_page(self, grant, status=200, **values):
         if request.params.get("sent"):
