@@ -333,7 +333,9 @@ class TestFound(ChainCase):
         return self.env.cr.fetchone()[0]
 
     def test_old_tip_restored(self):
+        """However many rows stand behind it: one finding."""
         old = self.tip(self.thread)
+        self.log._log("left", self.sent.link)
         self.log._log("left", self.sent.link)
         with self.attack():
             self.sql(

@@ -421,6 +421,34 @@ class TestValue(SecureCase):
     def test_typed_is_cut_before_anything_is_computed(self):
         self.assertEqual(len(pin_value.of_typed("char", "a" * 10_000)), 64)
 
+    def test_length(self):
+        low, high = pin_policy.VALUE_MIN_LENGTH, pin_policy.VALUE_MAX_LENGTH
+        letters = "qw7xkf0zrtplm3vbhg9dcjnsy2ue5a1o8i4"
+        for length, refused in ((low - 1, 1), (low, 0), (high, 0), (high + 1, 1)):
+            with self.subTest(length=length):
+                if refused:
+                    with self.assertRaises(pin_policy.PinRefused) as caught:
+                        pin_value.check(letters[:length], ())
+                    self.assertEqual(caught.exception.reason, "length")
+                else:
+                    pin_value.check(letters[:length], ())
+
+    def test_what_is_known_of_a_contact(self):
+        for value, known, obvious in (
+            ("8317", "+32 470 12 83 17", True),
+            ("8371", "+32 470 12 83 17", False),
+            ("k8317", "Jo K-8317", True),
+            ("k8317", "k8317@client.example", True),
+            ("k8317", "K83179", False),
+        ):
+            with self.subTest(value=value, known=known):
+                reason = ""
+                try:
+                    pin_value.check(value, ("", known))
+                except pin_policy.PinRefused as refused:
+                    reason = refused.reason
+                self.assertEqual(reason, "obvious" if obvious else "")
+
     def test_obvious(self):
         for text in ("aaaa", "abcd", "4321", "abab", "0000", "7890"):
             self.assertTrue(pin_policy.is_obvious(text), text)

@@ -167,6 +167,18 @@ class TestPinPolicy(BaseCase):
                 refused += 1
         self.assertLess(refused, 400)
 
+    def test_what_could_be_a_pin(self):
+        """Of the shortest and of the longest, in groups too, and of nothing else."""
+        low, high = pin_policy.PIN_MIN_LENGTH, pin_policy.PIN_MAX_LENGTH
+        digits = "8391740265518"
+        for length, found in ((low - 1, 0), (low, 1), (high, 1), (high + 1, 0)):
+            with self.subTest(length=length):
+                number = digits[:length]
+                text = f"<b>Ref {number[:3]}-{number[3:]}</b>"
+                self.assertEqual(
+                    pin_policy.possible_pins(text), {number} if found else set()
+                )
+
     def test_length_and_digits(self):
         for pin, reason in (
             ("837", "length"),

@@ -148,8 +148,7 @@ def _shown(text):
 
 def is_obvious(text):
     """Counting, repeating, or, of digits, straight over the keypad."""
-    digits = text.isascii() and text.isdigit()
-    return _counts(text) or _repeats(text) or (digits and _along_keypad(text))
+    return _counts(text) or _repeats(text) or _along_keypad(text)
 
 
 def _is_year(pin):
@@ -163,7 +162,7 @@ def _counts(text):
         if text == "".join(char * times for char in text[::times]):
             pairs = itertools.pairwise(text[::times])
             steps = {_step(one, other) for one, other in pairs}
-            if len(steps) == 1 and steps <= {0, 1, -1}:
+            if steps in ({0}, {1}, {-1}):
                 return True
     return False
 
