@@ -4,7 +4,8 @@ Odoo is loaded once. Each fault gets a process of its own, forked from there, in
 the code of one function is exchanged; the tests that run through that function decide,
 the quickest first, until one fails.
 
-`-p mutating --mutate=FILE:FILE --mutants-out=FILE [--mutants-share=1/2]`
+`-p mutating --mutate=FILE:FILE --mutants-out=FILE [--mutants-share=1/2]
+[--mutants-match=TEXT] [--mutants-known=FILE]`
 """
 
 import gc
@@ -32,6 +33,9 @@ def pytest_addoption(parser):
     parser.addoption("--mutants-out", help="file that the outcomes go to")
     parser.addoption("--mutants-share", default="1/1", help="which of how many parts")
     parser.addoption("--mutants-match", default="", help="only faults with this text")
+    parser.addoption(
+        "--mutants-known", default="", help="outcomes; what was noticed is not tried"
+    )
 
 
 def pytest_runtestloop(session):
@@ -56,6 +60,7 @@ class Mutating:
         part, parts = map(int, option("--mutants-share").split("/"))
         self.share = part - 1, parts
         self.match = option("--mutants-match")
+        self.known = _noticed(option("--mutants-known"))
         self.items = {item.nodeid: item for item in session.items}
         self.functions = self._functions()
 
@@ -98,6 +103,9 @@ class Mutating:
             if number % parts != part or self.match not in mutant.key:
                 continue
             facts = {"file": file.name, "line": mutant.line, "key": mutant.key}
+            if (file.name, mutant.key) in self.known:
+                yield self.known[file.name, mutant.key] | facts
+                continue
             code = compile(mutants.mutated(source, number), str(file), "exec")
             yield facts | self._outcome(file, code)
 
@@ -208,6 +216,16 @@ class Mutating:
             reports = runtestprotocol(item, nextitem=following, log=False)
             passed = not any(report.failed for report in reports)
             yield item.nodeid, passed, time.monotonic() - start
+
+
+def _noticed(name):
+    """Rows of an earlier run, by file and key."""
+    rows = json.loads(Path(name).read_text()) if name else ()
+    return {
+        (row["file"], row["key"]): row
+        for row in rows
+        if row["outcome"] in ("killed", "hangs")
+    }
 
 
 def _codes_in(code):
