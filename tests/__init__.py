@@ -14,6 +14,7 @@ from . import (
     test_leaving,
     test_log,
     test_log_chain,
+    test_log_chain_rules,
     test_log_checks,
     test_neutralize,
     test_page,

@@ -236,3 +236,16 @@ def _cheap_hashes():
     real number."""
     cheap = pin_policy._hasher.using(rounds=1000)
     return patch.object(pin_policy, "_hasher", cheap)
+
+
+def same_transaction(counters):
+    """For what a test has put into its own transaction."""
+
+    class Same:
+        def __enter__(self):
+            return counters
+
+        def __exit__(self, *exception):
+            return False
+
+    return Same()

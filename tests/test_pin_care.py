@@ -19,7 +19,7 @@ from ..tools import notification as texts
 from ..tools import pin_list, pin_policy
 from ..tools.keyring import Purpose
 from ..wizard import secure_pin_import
-from .common import CANARY, PIN, SecureCase
+from .common import CANARY, PIN, SecureCase, same_transaction
 from .test_compose import ComposeCase
 from .test_roads import RoadCase
 
@@ -605,7 +605,7 @@ class TestImport(PinCase):
             [str(self.contact.id), str(sent.link.id)],
         )
         with patch.object(
-            type(self.env["secure.attempt"]), "_own_transaction", _same_transaction
+            type(self.env["secure.attempt"]), "_own_transaction", same_transaction
         ):
             self.import_pins({self.contact: PIN})
         attempts = self.env["secure.attempt"]
@@ -915,7 +915,7 @@ class TestNewPin(PinCase):
             [str(self.contact.id), str(link.id)],
         )
         attempts = self.env["secure.attempt"]
-        with patch.object(type(attempts), "_own_transaction", _same_transaction):
+        with patch.object(type(attempts), "_own_transaction", same_transaction):
             self.new_pin(sent.thread, pin=OTHER_PIN)
             self.assertFalse(attempts._staff_can_unlock(self.contact, link))
             outcome, _lock = self.env["secure.pin"]._try(link, OTHER_PIN, "192.0.2.9")
@@ -1045,16 +1045,3 @@ def pin_opens(env, thread, pin):
     place = ("secure.pin", expected.secure_uid, "hash_sealed")
     hashed = env["secure.keyring"]._open(Purpose.PINS, place, expected.hash_sealed)
     return pin_policy.verify(pin, hashed)
-
-
-def _same_transaction(counters):
-    """For what a test has put into its own transaction."""
-
-    class Same:
-        def __enter__(self):
-            return counters
-
-        def __exit__(self, *exception):
-            return False
-
-    return Same()

@@ -13,7 +13,7 @@ from odoo.tools import config, mute_logger
 
 from ..models import secure_attempt, secure_pin
 from ..tools import pin_policy
-from .common import CANARY, PIN, WRONG_PIN, SecureCase
+from .common import CANARY, PIN, WRONG_PIN, SecureCase, same_transaction
 
 NOON = datetime(2026, 3, 2, 12)
 
@@ -111,6 +111,62 @@ class TestThrottle(SecureCase):
             thread.invalidate_recordset(["is_locked"])
             self.assertFalse(thread.is_locked)
         self.assertEqual(self.outcomes(1, PIN, "198.51.100.1"), ["right"])
+
+    def counted(self, **rows):
+        """Put counters into the table: kind and key joined by _, (total, locked)."""
+        self.env.cr.execute("DELETE FROM secure_attempt")
+        for name, (total, locked_until) in rows.items():
+            kind, _sep, key = name.partition("_")
+            self.env.cr.execute(
+                """INSERT INTO secure_attempt (kind, key, window_start, window_count,
+                                               total, locked_until)
+                   VALUES (%s, %s, %s, 7, %s, %s)""",
+                [kind, key, NOON, total, locked_until],
+            )
+
+    def test_what_staff_can_unlock(self):
+        """A lock of this contact or of these links, and no other's."""
+        attempts, cap = self.env["secure.attempt"], pin_policy.WRONG_PINS_PER_CONTACT
+        soon, over = NOON + timedelta(seconds=1), NOON
+        contact, link = f"contact_{self.contact.id}", f"link_{self.link.id}"
+        others = f"contact_{self.other_contact.id}", f"link_{self.link.id + 1}"
+        as_link, as_contact = f"link_{self.contact.id}", f"contact_{self.link.id}"
+        for rows, locked in (
+            ({contact: (cap, None)}, True),
+            ({contact: (cap + 1, None)}, True),
+            ({contact: (cap - 1, None)}, False),
+            ({others[0]: (cap, None), contact: (1, None)}, False),
+            ({as_link: (cap, None)}, False),
+            ({link: (20, soon)}, True),
+            ({link: (20, over)}, False),
+            ({link: (20, None)}, False),
+            ({others[1]: (20, soon)}, False),
+            ({as_contact: (20, soon)}, False),
+        ):
+            with self.subTest(rows=rows), freeze_time(NOON):
+                self.counted(**rows)
+                found = attempts._staff_can_unlock(self.contact, self.link)
+                self.assertEqual(found, locked)
+
+    def test_unlocking_changes_nothing_of_others(self):
+        soon = NOON + timedelta(minutes=30)
+        own = f"contact_{self.contact.id}", f"link_{self.link.id}"
+        others = (
+            f"contact_{self.other_contact.id}",
+            f"link_{self.link.id + 1}",
+            f"link_{self.contact.id + 1_000_000}",
+            f"address_{self.contact.id}",
+        )
+        attempts = self.env["secure.attempt"]
+        with patch.object(type(attempts), "_own_transaction", same_transaction):
+            self.counted(**dict.fromkeys([*own, *others], (9, soon)))
+            attempts._forgive(self.contact, self.link)
+        self.env.cr.execute(
+            "SELECT kind || '_' || key, window_count, locked_until FROM secure_attempt"
+        )
+        left = {name: rest for name, *rest in self.env.cr.fetchall()}
+        self.assertEqual(left.pop(own[1]), [0, None])
+        self.assertEqual(left, dict.fromkeys(others, [7, soon]))
 
     def test_new_pin_of_contact_forgives(self):
         attempts = self.env["secure.attempt"]

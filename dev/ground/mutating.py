@@ -57,6 +57,7 @@ TESTS = (
     "tests/test_removed_key.py",
     "tests/test_log.py",
     "tests/test_log_chain.py",
+    "tests/test_log_chain_rules.py",
     "tests/test_log_checks.py",
     "tests/test_leaving.py",
     "tests/test_forgetting.py",
