@@ -57,7 +57,8 @@ class SecureKeyring(models.AbstractModel):
                     fingerprints=", ".join(missing),
                 )
             )
-        # Checked once in a transaction; a change of keys makes another ring
+        # Once in a transaction: Odoo empties this cache as one ends, also where a job
+        # goes on with the same cursor. A change of keys makes another ring
         self.env.cr.cache["secure_keyring"] = ring
         return ring
 

@@ -463,6 +463,22 @@ class TestRotationBesideOthers(RotationCase):
             with self.connection.cursor() as cr:
                 self.assertIn(self.new, self.keyring(cr)._needed())
 
+    def test_a_job_notes_its_key_again_after_each_commit(self):
+        """Another host may have given that key up since: it works on, on one cursor."""
+        with self.connection.cursor() as job, self.connection.cursor() as other:
+            ring = self.keyring(job)
+            ring._sealing_ring()
+            job.commit()
+            self.keyring(other)._set_needed([])
+            other.commit()
+            ring._sealing_ring()
+            job.commit()
+            self.assertEqual(ring._needed(), [self.old])
+            ring._sealing_ring()
+            before = job.sql_log_count
+            ring._sealing_ring()
+            self.assertEqual(job.sql_log_count, before, "once a transaction")
+
     def test_work_under_way_is_seen(self):
         with self.connection.cursor() as person, self.connection.cursor() as job:
             person.execute("SELECT 1")
