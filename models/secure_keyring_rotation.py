@@ -5,12 +5,12 @@ Each column that holds ciphertext is a field that says so (``models/sealed_field
 
 import logging
 from datetime import timedelta
-
-import psycopg2
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.tools import SQL, ormcache
 
+from ..tools import clashes
 from ..tools.keyring import KeyringError
 from .sealed_fields import Resealable
 
@@ -20,8 +20,6 @@ RESEAL_BATCH = 200
 """Rows that are sealed anew in one transaction: what is held in memory and locked."""
 RESEAL_FILES_BATCH = 20
 RETRY_AFTER = timedelta(minutes=1)
-CLASHES_BORNE = 10
-"""How often others may change the rows of a batch before it is left to the next run."""
 
 
 class SecureKeyringRotation(models.AbstractModel):
@@ -131,16 +129,12 @@ class SecureKeyringRotation(models.AbstractModel):
         """All rows of one table, by number: a pass looks at each row once."""
         after = 0
         while not progress.is_late and after is not None:
-            for _try in range(CLASHES_BORNE):
-                try:
-                    after, count = self._reseal_batch(model, columns, after)
-                except psycopg2.extensions.TransactionRollbackError:
-                    # Somebody changed one of these rows just now: look again
-                    self.env.cr.rollback()
-                else:
-                    break
-            else:
+            # Where somebody changed one of these rows just now, it looks again
+            batch = partial(self._reseal_batch, model, columns, after)
+            found = clashes.again(self.env, batch)
+            if not found:
                 return
+            after, count = found
             progress.note(count)
 
     @api.model
