@@ -22,6 +22,7 @@ from odoo.tests import TransactionCase, tagged
 from odoo.tools import mute_logger
 
 from ..models import secure_log_check, secure_log_check_run
+from ..models.secure_keyring import KeysUnavailable
 from ..tools import clashes, log_chain
 from ..tools.keyring import KeyMissing, Purpose
 from ..wizard import secure_log_export
@@ -292,6 +293,26 @@ class TestInBetween(ChainCase):
                 self.assertIsNone(clashes.again(env, act))
 
 
+    def test_a_key_that_goes_missing_writes_nothing_twice(self):
+        """In the middle of a batch: what it had put into the log waits again."""
+        append = type(self.log)._append
+        with self.clash():
+            self.log._log_surely("read", self.sent.link)
+            self.log._log_surely("log_exported", self.company)
+
+        def locking(log, model, rows):
+            if model == "res.company":
+                raise KeysUnavailable("the key is missing")
+            return append(log, model, rows)
+
+        with patch.object(type(self.log), "_append", locking):
+            self.append_waiting()
+        self.append_waiting()
+        self.assertEqual(self.counts(self.thread)["read"], 2)
+        self.assertEqual(self.log.search_count([("kind", "=", "log_exported")]), 1)
+        self.assertEqual(self.found(), [])
+
+
 @tagged("post_install", "-at_install")
 class TestTwoAtOnce(TransactionCase):
     """Connections that really commit. The test's own transaction must not touch the
@@ -523,6 +544,29 @@ class TestExport(ChainCase):
         self.assertEqual(self.bad_lines(changed), [(self.name, 3, "changed")])
         other = text.replace(f",{self.name},", f",{self.other.name},", 1)
         self.assertEqual(self.bad_lines(other), [(self.other.name, 1, "changed")])
+
+    def test_lines_of_a_changed_file(self):
+        """Repeated, put elsewhere, cut, or with a number that is none."""
+        text = self.download(self.export()).content.decode()
+        head, *lines = text.splitlines(keepends=True)
+        one, two, three, four = (line for line in lines if self.name in line)
+
+        def found(*rows):
+            return [finding[1:] for finding in self.bad_lines(head + "".join(rows))]
+
+        self.assertEqual(found(one, two, three, four), [])
+        self.assertEqual(found(two, four), [])
+        for number, again in enumerate((one, two, three), 1):
+            repeated = found(one, two, three, again)
+            self.assertEqual(repeated, [(number, "inserted")])
+        self.assertEqual(found(two, one, three), [(1, "inserted")])
+        for number in ("", "x", "-2", "1_0", " 2", "2.0", "٢", "9" * 5000):
+            damaged = found(one, two.replace("2,", f"{number},", 1), three)
+            self.assertEqual(damaged, [(number, "changed")], number)
+        other = two.replace("2,", "9999,", 1)
+        self.assertEqual(found(one, other, three), [(9999, "changed")])
+        self.assertEqual(found(one, two[:30]), [(2, "changed")])
+        self.assertEqual(found(one, two.strip() + ",more\n"), [])
 
     def test_only_managers_and_only_their_own(self):
         for user in (self.sender, self.clerk):

@@ -17,6 +17,7 @@ import csv
 import hashlib
 import hmac
 import json
+import re
 from collections import namedtuple
 from datetime import datetime
 
@@ -47,6 +48,9 @@ DAMAGED = "damaged"
 _START = b"secure_messaging/log/1/"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 """What makes a cell a formula in a spreadsheet, and what marks it as none."""
+
+_NUMBER = re.compile("[1-9][0-9]{0,9}")
+"""As a row's number is written: Python reads more than that as one."""
 
 Tip = namedtuple("Tip", ("number", "digest"))
 """The last number of a chain, and its digest (bytes)."""
@@ -194,17 +198,23 @@ def check_csv(stream, mac):
     :param mac: function of (fingerprint, bytes); None where that key is gone
     :return: generator of (line's row, kind): rows that are not as they were written
     """
-    digests = {}
+    ends = {}
     judge = Check(mac)
-    for cells in csv.DictReader(stream):
+    for cells in csv.DictReader(stream, restval=""):
+        # What stands beyond the last column has no name
+        cells.pop(None, None)
         row = {name: from_csv_cell(value) for name, value in cells.items()}
+        if not _NUMBER.fullmatch(row["number"]):
+            yield row, "changed"
+            continue
         number = row["number"] = int(row["number"])
         name = chain_name(row["thread_id"], row["company_id"])
-        before = start(name) if number == 1 else digests.get((name, number - 1))
-        kind = judge._judge(row, before, (name, number) in digests, None)
-        digests[name, number] = to_bytes(row["digest"])
-        if before:
-            digests.pop((name, number - 1), None)
+        end = ends.get(name, Tip(0, start(name)))
+        before = end.digest if number == end.number + 1 else None
+        kind = judge._judge(row, before, number <= end.number, None)
+        if before or not kind:
+            # A number that was made up must not make the next ones look repeated
+            ends[name] = Tip(number, to_bytes(row["digest"]))
         if kind:
             yield row, kind
 
