@@ -2,6 +2,8 @@ import logging
 import time
 from datetime import timedelta
 
+import psycopg2
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.tools import format_datetime
@@ -18,6 +20,16 @@ CHECKS_KEPT = timedelta(days=90)
 """How long checks without a finding are kept. Those with one stay."""
 FINDINGS_KEPT = 1000
 """Of each check; more are only counted."""
+
+UNREADABLE = (
+    ArithmeticError,
+    TypeError,
+    ValueError,
+    psycopg2.DataError,
+    psycopg2.ProgrammingError,
+)
+"""What a row raises that holds what no row is written with: a time before our era, say,
+which PostgreSQL knows and Python does not."""
 
 
 class SecureLogCheck(models.Model):
@@ -157,12 +169,16 @@ class SecureLogCheck(models.Model):
         if not self.try_lock_for_update():
             return 0
         try:
-            checked = self._check_batch()
+            with self.env.cr.savepoint():
+                return self._check_batch()
         except KeysUnavailable as locked:
-            self.write({"problem": str(locked)})
-            self._end("stopped")
-            return 1
-        return checked
+            problem = str(locked)
+        except UNREADABLE as error:
+            # Not a row, which would be named, but the table is another one
+            problem = self.env._("The log cannot be read: %(error)s", error=error)
+        self.problem = problem
+        self._end("stopped")
+        return 1
 
     def _end(self, state):
         self.write({"state": state, "ended_at": fields.Datetime.now()})
@@ -174,13 +190,14 @@ class SecureLogCheck(models.Model):
             self.finding_count,
             "" if state == "bad" else ", the check could not end",
         )
-        self.env["secure.access.log"]._log_surely(
-            "log_changed", self.company_id, detail=f"{state} {self.finding_count}"
-        )
+        if state == "bad":
+            self.env["secure.access.log"]._log_surely(
+                "log_changed", self.company_id, detail=f"bad {self.finding_count}"
+            )
         self._tell()
 
     def _tell(self):
-        """A to-do for who answers for the company, one while it is open."""
+        """A to-do for who answers for the company, one of a kind while it is open."""
         user = self.company_id.secure_responsible_id
         told = self.env["mail.activity"].search_count(
             [
@@ -189,7 +206,12 @@ class SecureLogCheck(models.Model):
                 (
                     "res_id",
                     "in",
-                    self._search([("company_id", "=", self.company_id.id)]),
+                    self._search(
+                        [
+                            ("company_id", "=", self.company_id.id),
+                            ("state", "=", self.state),
+                        ]
+                    ),
                 ),
             ],
             limit=1,
@@ -198,10 +220,11 @@ class SecureLogCheck(models.Model):
             return
         # Without the email that Odoo sends of a new to-do
         own = self.with_context(lang=user.lang, mail_activity_quick_update=True)
+        summary = own.env._("The log of secure messaging is not as it was written")
+        if self.state == "stopped":
+            summary = own.env._("The log of secure messaging could not be checked")
         own.activity_schedule(
-            "mail.mail_activity_data_todo",
-            summary=own.env._("The log of secure messaging is not as it was written"),
-            user_id=user.id,
+            "mail.mail_activity_data_todo", summary=summary, user_id=user.id
         )
 
     @api.autovacuum

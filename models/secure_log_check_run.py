@@ -1,6 +1,7 @@
 """How a check looks at the log: read by pages, straight from the tables."""
 
-from itertools import chain, groupby, islice
+import logging
+from itertools import groupby, islice
 from operator import itemgetter
 
 from odoo import models
@@ -9,7 +10,9 @@ from odoo.tools import SQL
 from ..tools import log_chain
 from ..tools.keyring import KeyMissing, Purpose
 from .secure_access_log_chain import COLUMNS
-from .secure_log_check import FINDINGS_KEPT
+from .secure_log_check import FINDINGS_KEPT, UNREADABLE
+
+_logger = logging.getLogger(__name__)
 
 CHECK_BATCH = 500
 """Conversations checked in one transaction."""
@@ -38,21 +41,37 @@ class SecureLogCheckRun(models.Model):
         if not ids:
             self._check_rest()
             return 1
-        judge = self._judge()
-        found = self._check_chains(judge, "secure.thread", ids)
-        self._note(judge, found, thread_count=len(ids), position=ids[-1])
+        self._note_chains("secure.thread", ids)
+        self.write(
+            {"thread_count": self.thread_count + len(ids), "position": ids[-1]}
+        )
         return len(ids)
 
     def _check_rest(self):
         """The company's own rows, and those of no conversation that is there."""
-        judge = self._judge()
-        own = self._check_chains(judge, "res.company", self.company_id.ids)
-        found = chain(own, self._find_astray())
-        self._note(judge, found)
+        self._note_chains("res.company", self.company_id.ids)
+        self._note(self._judge(), self._find_astray())
         # sudo: only how many; nobody has access to these rows
         waiting = self.env["secure.access.log.waiting"].sudo().search_count([])
         self.waiting_count = waiting
         self._end("bad" if self.finding_count else "good")
+
+    def _note_chains(self, model, ids):
+        """Check some chains. Where a row cannot even be read, each is looked at by
+        itself: the others are judged, and that one is named."""
+        try:
+            with self.env.cr.savepoint():
+                judge = self._judge()
+                self._note(judge, self._check_chains(judge, model, ids))
+        except UNREADABLE:
+            if len(ids) > 1:
+                for holder_id in ids:
+                    self._note_chains(model, [holder_id])
+                return
+            _logger.exception("The log of %s %s cannot be read", model, ids[0])
+            thread_id = ids[0] if model == "secure.thread" else 0
+            unread = log_chain.Finding("unreadable", 0, 0, 0)
+            self._note(self._judge(), iter([(thread_id, unread)]))
 
     def _judge(self):
         ring = self.env["secure.keyring"]._ring()
@@ -98,7 +117,8 @@ class SecureLogCheckRun(models.Model):
             yield thread_id, finding
 
     def _stream(self, model, ids):
-        """Rows of chains, in the order of their numbers, a page at a time."""
+        """Rows of chains, in the order of their numbers, a page at a time. Those without
+        a number are in none (:meth:`_find_astray`)."""
         of_company = model == "res.company"
         holder = SQL.identifier("company_id" if of_company else "thread_id")
         last = (0, 0, 0)
@@ -107,7 +127,8 @@ class SecureLogCheckRun(models.Model):
                 SQL(
                     """SELECT %s AS holder, id, %s
                          FROM secure_access_log
-                        WHERE %s = ANY(%s) AND %s (%s, number, id) > %s
+                        WHERE %s = ANY(%s) AND %s number IS NOT NULL
+                          AND (%s, number, id) > %s
                         ORDER BY %s, number, id LIMIT %s""",
                     holder,
                     SQL(", ").join(SQL.identifier(column) for column in COLUMNS),
@@ -139,7 +160,7 @@ class SecureLogCheckRun(models.Model):
         for row_id, number, thread_id in self.env.cr.fetchall():
             yield thread_id, log_chain.Finding("astray", number, number, row_id)
 
-    def _note(self, judge, found, thread_count=0, position=None):
+    def _note(self, judge, found):
         """Add to the result.
 
         :param found: iterator; beyond ``FINDINGS_KEPT`` they are only counted
@@ -163,8 +184,6 @@ class SecureLogCheckRun(models.Model):
                 "finding_count": self.finding_count + count,
                 "row_count": self.row_count + judge.rows,
                 "by_digest_count": self.by_digest_count + judge.by_digest,
-                "thread_count": self.thread_count + thread_count,
-                "position": self.position if position is None else position,
             }
         )
 

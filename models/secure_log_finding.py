@@ -7,6 +7,7 @@ KINDS = [
     ("inserted", "Inserted"),
     ("order", "Does not follow the row before"),
     ("astray", "Belongs to no conversation"),
+    ("unreadable", "Cannot be read"),
     ("damaged", "The sealed end of the log was lost before this row"),
     ("tip_behind", "Newer than the sealed end of the log"),
     ("tip_differs", "Something before it was changed"),

@@ -17,6 +17,7 @@ from ..tools import keyring, log_chain
 from .test_log import LogCase
 
 CHECK_LOG = "odoo.addons.secure_messaging.models.secure_log_check"
+CHECK_RUN_LOG = "odoo.addons.secure_messaging.models.secure_log_check_run"
 CHAIN_LOG = "odoo.addons.secure_messaging.models.secure_access_log_chain"
 OTHER_VALUES = {
     "number": 4711,
@@ -326,6 +327,42 @@ class TestFound(ChainCase):
             [finding] = self.check().finding_ids
             self.assertIn("987654321", finding.place)
 
+    def test_rows_that_nothing_can_read(self):
+        """A row without a number, or with a time Python has no word for, stops no check:
+        it is named, and so is what is wrong elsewhere."""
+        astray = (self.name, "astray", 0, 0), (self.name, "missing", 2, 2)
+        for column, value, found in (
+            ("number", None, astray),
+            ("date", "0044-01-01 BC", [(self.name, "unreadable", 0, 0)]),
+            ("date", "infinity", [(self.name, "changed", 2, 2)]),
+            ("date", None, [(self.name, "changed", 2, 2)]),
+        ):
+            with self.subTest(column=column, value=value), self.attack():
+                self.sql(f"ALTER TABLE secure_access_log ALTER {column} DROP NOT NULL")
+                self.sql(
+                    f"""UPDATE secure_access_log SET {column} = %s
+                         WHERE thread_id = %s AND number = 2""",
+                    *(value, self.thread.id),
+                )
+                self.sql(
+                    "DELETE FROM secure_access_log WHERE thread_id = %s AND number = 2",
+                    self.other.id,
+                )
+                with mute_logger(CHECK_RUN_LOG):
+                    others = [(self.other.name, "cut", 2, 2)]
+                    self.assertCountEqual(self.found(), [*found, *others])
+                    self.assertEqual(self.check().state, "bad")
+
+    def test_a_table_that_is_another_one(self):
+        """The check ends, and somebody is told; it does not fail day by day."""
+        with self.attack():
+            self.sql("ALTER TABLE secure_access_log RENAME number TO other")
+            with mute_logger(CHECK_RUN_LOG, "odoo.sql_db"):
+                check = self.check()
+            self.assertEqual(check.state, "stopped")
+            self.assertIn("number", check.problem)
+            self.assertTrue(check.activity_ids)
+
     def tip(self, thread):
         self.env.cr.execute(
             "SELECT log_tip FROM secure_thread WHERE id = %s", [thread.id]
@@ -530,11 +567,22 @@ class TestKeysOfTheLog(ChainCase):
         )
 
     def test_check_without_the_key(self):
+        """Not possible is not changed: neither log nor to-do says that it was."""
         check = self.env["secure.log.check"]._start(self.company)
         with self.locked(), self.assertLogs(CHECK_LOG, "ERROR"):
             check._step()
         self.assertEqual(check.state, "stopped")
         self.assertIn("missing", check.problem)
+        [todo] = check.activity_ids
+        self.assertIn("could not be checked", todo.summary)
+        self.assertFalse(self.log.search([("kind", "=", "log_changed")]))
+        self.assertFalse(self.env["secure.access.log.waiting"].sudo().search([]))
+        with self.attack():
+            self.sql(
+                "DELETE FROM secure_access_log WHERE thread_id = %s", self.thread.id
+            )
+            todo = self.check().activity_ids
+            self.assertIn("not as it was written", todo.summary, "told all the same")
 
     def test_withdrawing_without_the_key(self):
         """Goes, and is logged when the key is back."""
