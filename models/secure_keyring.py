@@ -5,7 +5,7 @@ from odoo import api, models
 from odoo.exceptions import AccessError
 from odoo.tools import config
 
-from ..tools import keyring
+from ..tools import keyring, private_file
 from ..tools.keyring import Place
 
 _logger = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class SecureKeyring(models.AbstractModel):
             "config": (config["config"] or "", CONFIG_NOT_FOR),
             "file": (keyring.key_file(config["data_dir"]), KEY_FILE_NOT_FOR),
         }[place]
-        return path if (keyring.mode_of(path) or 0) & others else ""
+        return path if (private_file.mode_of(path) or 0) & others else ""
 
     def _register_hook(self):
         """Tell at once when a server starts without its keys, not at the first send.

@@ -1,4 +1,5 @@
 import base64
+import fcntl
 import os
 import tempfile
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import config, mute_logger
 
 from ..models.secure_keyring import FINGERPRINTS_PARAMETER, KeysUnavailable
-from ..tools import keyring
+from ..tools import keyring, private_file
 from .common import CANARY, PIN, SecureCase
 
 KEYRING_LOG = "odoo.addons.secure_messaging.models.secure_keyring"
@@ -272,6 +273,33 @@ class TestNewKey(KeysCase):
         self.assertIn(CANARY, sent.message._secure_clear()[sent.message.id]["body"])
         leftovers = [name for name in os.listdir(config["data_dir"]) if ".key." in name]
         self.assertFalse(leftovers)
+
+    def test_of_two_at_once_none_is_lost(self):
+        """The second reads the file only when the first has written it."""
+        locked, others = private_file.locked, []
+
+        @contextmanager
+        def somebody_first(folder):
+            with patch.object(private_file, "locked", locked):
+                others.append(keyring.add_key(folder))
+            with locked(folder):
+                yield
+
+        with tempfile.TemporaryDirectory() as folder:
+            keyring.create_key_file(folder)
+            before = keyring.load("", folder).primary
+            with patch.object(private_file, "locked", somebody_first):
+                own = keyring.add_key(folder)
+            ring = keyring.load("", folder)
+            self.assertEqual(ring.fingerprints, (own, *others, before))
+
+    def test_a_locked_folder_is_nobody_elses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            other = os.open(folder, os.O_RDONLY)
+            self.addCleanup(os.close, other)
+            with private_file.locked(folder), self.assertRaises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def restore(self, text):
         with open(self.file, "w") as stream:

@@ -16,13 +16,14 @@ import hmac
 import os
 import re
 import secrets
-import stat
 from collections import namedtuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from . import private_file
 
 KEY_BYTES = 32
 """AES-256."""
@@ -199,7 +200,7 @@ def create_key_file(data_dir):
     O_EXCL: of two processes that both found none, one writes and the other reads.
     """
     path = key_file(data_dir)
-    draft = _write_draft(path, f"{new_key_text()}\n")
+    draft = private_file.write_draft(path, f"{new_key_text()}\n")
     try:
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
@@ -210,42 +211,26 @@ def create_key_file(data_dir):
 def add_key(data_dir):
     """Put a new key before those of the key file, which all still open.
 
+    Of two at once, one waits for the other: else the second would write the file
+    without the first's key, which may have sealed something by then.
+
     :return: its fingerprint
     """
     path = key_file(data_dir)
-    with open(path, encoding="ascii") as stream:
-        old = stream.read()
     key = new_key_text()
-    draft = _write_draft(path, f"{key}\n{old}")
-    status = os.stat(path)
-    os.chown(draft, status.st_uid, status.st_gid)
-    os.replace(draft, path)
+    with private_file.locked(data_dir):
+        with open(path, encoding="ascii") as stream:
+            old = stream.read()
+        draft = private_file.write_draft(path, f"{key}\n{old}")
+        status = os.stat(path)
+        os.chown(draft, status.st_uid, status.st_gid)
+        os.replace(draft, path)
     return _fingerprint(_decode_key(key))
 
 
 def new_key_text():
     """A new key as it stands in odoo.conf or the environment."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-
-
-def mode_of(path):
-    """Who may do what with a file; None when it is not there."""
-    try:
-        return stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        return None
-
-
-def _write_draft(path, text):
-    """``text`` beside ``path``, for its owner alone, written to the disk: so that no
-    reader sees half of it. Returns where."""
-    draft = f"{path}.{secrets.token_hex(4)}"
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return draft
 
 
 @functools.lru_cache(maxsize=4)
