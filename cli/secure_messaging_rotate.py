@@ -27,6 +27,16 @@ Put it before the others, with a comma, {where}; restart Odoo; then run this aga
 without --new-key. The old keys stay behind it until all is sealed anew.
 """
 
+GO_ON = """
+The last run with --compromised has not ended. To go on with it, leave --new-key out. If
+the key that is the first one now is in wrong hands, too: put a new one before it, with
+--new-key alone.
+"""
+NOT_WITHDRAWN = """
+Not all links and PINs are withdrawn, as others wrote at the same time. Run this again,
+without --new-key: it goes on where it was.
+"""
+
 
 class SecureMessagingRotate(Command):
     """Seal all secure messages with the first key; see the module's docs/keys.md."""
@@ -71,6 +81,8 @@ class SecureMessagingRotate(Command):
         sys.exit(code)
 
     def _rotate(self, keyring, options):
+        if options.compromised and options.new_key and keyring._closing():
+            self.parser.error(GO_ON)
         if options.new_key:
             made, text = keyring._new_key()
             if not made:
@@ -86,10 +98,10 @@ class SecureMessagingRotate(Command):
             self.parser.error(ONE_KEY)
         if options.compromised:
             sys.stdout.write("Withdrawing links and PINs\n")
-            keyring._close_all()
-        done = self._until_done(keyring)
-        keyring._end_closing()
-        if not done:
+            if not keyring._close_all():
+                sys.stdout.write(NOT_WITHDRAWN)
+                return UNFINISHED
+        if not (self._until_done(keyring) and keyring._end_closing()):
             sys.stdout.write(
                 "Not finished; see the log. The scheduled job goes on with it.\n"
             )

@@ -44,7 +44,8 @@ class SecureKeyringRetire(models.AbstractModel):
             self._set_retiring([])
             progress.note(0)
             return False
-        _logger.info("All is sealed with the key %s; these may go: %s", primary, others)
+        removable = ", ".join(self._retiring())
+        _logger.info("All is sealed with the key %s; may go: %s", primary, removable)
         self._set_retiring([])
         progress.note(0)
         return True

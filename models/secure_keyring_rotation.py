@@ -122,7 +122,7 @@ class SecureKeyringRotation(models.AbstractModel):
         if elsewhere:
             _logger.warning("%s rows are left for the next run", elsewhere)
             return False
-        return self._retire(progress)
+        return bool(clashes.again(self.env, partial(self._retire, progress)))
 
     @api.model
     def _rotate_model(self, model, columns, progress):
@@ -208,10 +208,13 @@ class SecureKeyringRotation(models.AbstractModel):
 
     @api.model
     def _cron_rotate(self):
-        """Seal anew what is under another key than the first, if there is any."""
-        if self._status()["problem"] or not self._rotation_is_due():
+        """Seal anew what is under another key than the first, if there is any; and end
+        what the command began and could not end."""
+        if self._status()["problem"]:
             return
-        if not self._rotate() and self._retiring():
+        if not self._rotation_is_due() or self._rotate():
+            self._end_closing()
+        elif self._retiring():
             # This very job is work that began before: once more, when it has ended
             job = self.env.ref("secure_messaging.ir_cron_rotate")
             job._trigger(fields.Datetime.now() + RETRY_AFTER)

@@ -3,6 +3,7 @@ from . import (
     test_calendar,
     test_chatter,
     test_closed_roads,
+    test_compromised,
     test_consent,
     test_consent_roads,
     test_code,

@@ -313,8 +313,7 @@ class TestInBetween(ChainCase):
         self.assertEqual(self.found(), [])
 
 
-@tagged("post_install", "-at_install")
-class TestTwoAtOnce(TransactionCase):
+class TwoAtOnceCase(TransactionCase):
     """Connections that really commit. The test's own transaction must not touch the
     company: it would hold a lock on it."""
 
@@ -350,6 +349,9 @@ class TestTwoAtOnce(TransactionCase):
     def environment(self, cr):
         return api.Environment(cr, SUPERUSER_ID, {})
 
+
+@tagged("post_install", "-at_install")
+class TestTwoAtOnce(TwoAtOnceCase):
     def write_rows(self, start, count=15):
         with self.connection.cursor() as cr:
             env = self.environment(cr)

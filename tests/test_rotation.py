@@ -463,6 +463,34 @@ class TestRotationBesideOthers(RotationCase):
             with self.connection.cursor() as cr:
                 self.assertIn(self.new, self.keyring(cr)._needed())
 
+    @mute_logger("odoo.sql_db")
+    def test_keys_are_given_up_while_another_is_noted(self):
+        with (
+            self.keys(NEW_KEY, self.key),
+            self.connection.cursor() as job,
+            self.connection.cursor() as person,
+        ):
+            ring = self.keyring(job)
+            real, tries = self.registry["secure.keyring"]._set_needed, []
+
+            def somebody_first(own, names):
+                if not tries:
+                    real(self.keyring(person), [self.new, self.old])
+                    person.commit()
+                tries.append(names)
+                return real(own, names)
+
+            ring._sealing_ring()
+            job.commit()
+            with patch.object(
+                self.registry["secure.keyring"], "_set_needed", somebody_first
+            ):
+                # The test's own transaction is older work, which is waited for
+                self.assertFalse(ring._rotate())
+            self.assertEqual(tries, [[self.new]] * 2)
+            self.assertEqual(ring._needed(), [self.new])
+            self.assertEqual(ring._retiring(), [self.old])
+
     def test_a_job_notes_its_key_again_after_each_commit(self):
         """Another host may have given that key up since: it works on, on one cursor."""
         with self.connection.cursor() as job, self.connection.cursor() as other:

@@ -54,6 +54,7 @@ TESTS = (
     "tests/test_page_statements.py",
     "tests/test_conversation_life.py",
     "tests/test_contact_life.py",
+    "tests/test_compromised.py",
     "tests/test_removed_key.py",
     "tests/test_log.py",
     "tests/test_log_chain.py",
