@@ -72,6 +72,25 @@ class SecureAccessLogScreen(models.Model):
             ("renewal_refused", "refused"): self.env._(
                 "No message may be sent to this contact now."
             ),
+            ("revoked", "merged"): self.env._(
+                "Its contact was merged with another. Of two conversations about the "
+                "same, this one was archived, and its links lead nowhere any more."
+            ),
+            ("revoked", False): self.env._(
+                "The link leads nowhere any more, and pages it had opened are closed."
+            ),
+            **self._explanations_of_codes(),
+            **self._explanations_of_consent(),
+            ("default_pin_set", False): self.env._(
+                "The company's default PIN was set, or is another one now."
+            ),
+            ("default_pin_removed", False): self.env._(
+                "The company has no default PIN any more."
+            ),
+            ("key_compromised", False): self.env._(
+                "A key was in wrong hands: the links of this conversation were "
+                "withdrawn, and no PIN of then opens anything any more."
+            ),
             ("switched_on", False): self.env._(
                 "Secure messaging was switched on for the company."
             ),
@@ -82,6 +101,39 @@ class SecureAccessLogScreen(models.Model):
                 "A check found that the log is not as it was written."
             ),
             ("damaged", False): lost,
+        }
+
+    @api.model
+    def _explanations_of_codes(self):
+        missing = self.env._("The contact has no address or number to send a code to.")
+        unconfirmed = self.env._(
+            "The contact's address or number is new, and no staff has confirmed it yet."
+        )
+        return {
+            ("code_sent", False): self.env._(
+                "Somebody asked for a one-time code behind the link. It went to the "
+                "contact's address or number."
+            ),
+            ("code_refused", "code_no_email"): missing,
+            ("code_refused", "code_no_sms"): missing,
+            ("code_refused", "code_new_email"): unconfirmed,
+            ("code_refused", "code_new_sms"): unconfirmed,
+        }
+
+    @api.model
+    def _explanations_of_consent(self):
+        """By whoever had opened the link; the detail says to which text."""
+        return {
+            ("consent_given", False): self.env._(
+                "On the page, the contact agreed to the text whose version is named."
+            ),
+            ("consent_declined", False): self.env._(
+                "On the page, the contact did not agree to the text whose version is "
+                "named."
+            ),
+            ("consent_withdrawn", False): self.env._(
+                "On the page, the contact took back what had been agreed to."
+            ),
         }
 
     @api.model

@@ -1,13 +1,16 @@
 """The log: one row for each thing that happened, and none that says too much."""
 
+from ast import literal_eval
 from collections import Counter
 from datetime import timedelta
 
 from freezegun import freeze_time
+from lxml import etree
 
 from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
+from ..models.secure_access_log import KINDS
 from ..tools.pin_policy import RENEWALS_PER_HOUR
 from .common import (
     CANARY_FILE,
@@ -210,6 +213,54 @@ class TestLogScreen(LogCase):
             set(rows.mapped("explanation")),
             {"The SMS gateway reported that the SMS arrived."},
         )
+
+    def arch(self, kind):
+        view = self.env["secure.access.log"].get_view(view_type=kind)
+        return etree.fromstring(view["arch"])
+
+    def kinds_of(self, filters):
+        """The events that the filters of these names show."""
+        return {
+            kind
+            for one in self.arch("search").iterfind("filter")
+            if one.get("name") in filters
+            for [_field, _in, kinds] in literal_eval(one.get("domain"))
+            for kind in kinds
+        }
+
+    def test_each_event_is_found_by_a_filter(self):
+        by_subject = {"sending", "reading", "pins", "consents", "running"}
+        self.assertEqual(self.kinds_of(by_subject), set(dict(KINDS)))
+
+    def test_what_needs_attention_has_a_colour(self):
+        [badge] = self.arch("list").iterfind("field[@name='kind']")
+        coloured = set()
+        for colour in ("danger", "warning"):
+            _kind, _in, kinds = badge.get(f"decoration-{colour}").partition(" in ")
+            coloured |= set(literal_eval(kinds))
+        self.assertEqual(coloured, self.kinds_of({"trouble"}))
+        self.assertIn("key_compromised", coloured)
+
+    def test_events_are_explained(self):
+        log, link = self.env["secure.access.log"], self.send().link
+        known = set()
+        for kind, detail in (
+            ("code_sent", False),
+            ("code_refused", "code_no_sms"),
+            ("code_refused", "code_new_email"),
+            ("consent_given", "v1 en_US"),
+            ("consent_declined", "v1 en_US"),
+            ("consent_withdrawn", "v1 en_US"),
+            ("default_pin_set", False),
+            ("default_pin_removed", False),
+            ("key_compromised", False),
+            ("revoked", "merged"),
+            ("revoked", False),
+        ):
+            row = log._log(kind, link, detail=detail).with_user(self.manager)
+            self.assertTrue(row.explanation, kind)
+            known.add(row.explanation)
+        self.assertEqual(len(known), 11)
 
     def test_found_by_contact(self):
         sent, other = self.send(), self.send(partner=self.other_contact)
