@@ -68,6 +68,7 @@ class SecureMessagingRotate(Command):
         # For the log
         threading.current_thread().dbname = names[0]
         with Registry(names[0]).cursor() as cr:
+            # sudo: for who runs the server, and has the keys and the database anyway
             env = api.Environment(cr, SUPERUSER_ID, {})
             if "secure.keyring" not in env:
                 self.parser.error(f"secure_messaging is not installed in {names[0]}")

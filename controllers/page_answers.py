@@ -18,6 +18,7 @@ class PageAnswers:
 
     def _env(self):
         """The system user's environment: visitors have no rights at all."""
+        # sudo: each route looks for the visitor's link or grant before anything else
         return request.env(user=SUPERUSER_ID, su=True)
 
     def _pages(self):

@@ -79,6 +79,7 @@ class MailMail(models.Model):
         @env.cr.postcommit.add
         def send():
             with env.registry.cursor() as cr:
+                # sudo: these mails are sent as the queue's job sends them
                 own = api.Environment(cr, SUPERUSER_ID, env.context)
                 own["mail.mail"].browse(ids).send(auto_commit=True)
 

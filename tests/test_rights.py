@@ -1127,5 +1127,5 @@ class TestFullRights(SecureCase):
         """In one place, which the handlers come to after they have looked."""
         folder = pathlib.Path(file_path(f"{OURS}/controllers"))
         text = "".join(path.read_text() for path in folder.glob("*.py"))
-        self.assertNotRegex(text, r"\.sudo\(")
+        self.assertNotRegex(text, r"\.sudo\(|\.with_user\(|\bEnvironment\(")
         self.assertEqual(text.count("SUPERUSER_ID, su=True"), 1)

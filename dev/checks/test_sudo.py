@@ -1,12 +1,13 @@
-"""Security statement 43: every `sudo()` stands next to what justifies it."""
+"""Security statement 43: wherever full rights are taken, it says why beside it."""
 
 import ast
 import unittest
 
 from ground.paths import CHECKOUT, bridge_modules
 
-FOLDERS = ("controllers", "models", "tools", "wizard")
+FOLDERS = ("cli", "controllers", "models", "tools", "wizard")
 WHY = "# sudo:"
+SYSTEM = "SUPERUSER_ID"
 
 
 def sources():
@@ -31,16 +32,35 @@ def sudo_calls(tree):
 
 
 def _takes_rights(node):
-    """Tell `x.sudo()` from `x.sudo(False)`, which gives rights back."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+    """Tell `x.sudo()`, `env(su=True)` and what is done as the system user, as in
+    `Environment(cr, SUPERUSER_ID, {})`, from `x.sudo(False)`, which gives rights back."""
+    if not isinstance(node, ast.Call):
         return False
-    gives_back = node.args and getattr(node.args[0], "value", None) is False
-    return node.func.attr == "sudo" and not gives_back
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "sudo":
+        return not (node.args and _is_false(node.args[0]))
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    return any(_name(value) == SYSTEM for value in values) or any(
+        keyword.arg == "su" and not _is_false(keyword.value)
+        for keyword in node.keywords
+    )
+
+
+def _is_false(node):
+    return getattr(node, "value", None) is False
+
+
+def _name(node):
+    """Return the last part of `a.b.c`, or a name as it is."""
+    return getattr(node, "attr", None) or getattr(node, "id", None)
 
 
 def is_explained(lines, line, around):
-    """Whether a comment says why: above the call in its function, or for all of a
-    class between its methods' heads."""
+    """Whether a comment says why: in the call's function or one around it, from its
+    head to the call; or in the class, from its head to its first method.
+
+    One covers all calls below it in the function, and one at a class's head all of its
+    methods, those that are added later among them: whoever adds one has to see whether
+    what stands there is still true."""
     for node in around:
         end = line if isinstance(node, ast.FunctionDef) else _first_method(node)
         if any(WHY in text for text in lines[node.lineno - 1 : end]):
@@ -71,8 +91,22 @@ class TestSudo(unittest.TestCase):
 
     def test_the_check_finds_one(self):
         """Else its silence proves nothing."""
-        code = "class A:\n    def f(self):\n        {}return self.sudo()\n"
-        for comment, found in (("", False), ("# sudo: own\n        ", True)):
-            text = code.format(comment)
-            [(line, around)] = sudo_calls(ast.parse(text))
-            self.assertEqual(is_explained(text.splitlines(), line, around), found)
+        code = "class A:\n    def f(self):\n        {}return {}\n"
+        for call in (
+            "self.sudo()",
+            "self.sudo(True)",
+            "request.env(user=user, su=True)",
+            "self.env(su=su)",
+            "api.Environment(cr, SUPERUSER_ID, {})",
+            "self.with_user(api.SUPERUSER_ID)",
+            "self.env(user=SUPERUSER_ID)",
+        ):
+            for comment, found in (("", False), ("# sudo: own\n        ", True)):
+                text = code.format(comment, call)
+                [(line, around)] = sudo_calls(ast.parse(text))
+                self.assertEqual(is_explained(text.splitlines(), line, around), found)
+
+    def test_rights_given_back_need_no_reason(self):
+        """Nor does asking who it is."""
+        for code in ("x.sudo(False)", "env(su=False)", "env.uid == SUPERUSER_ID"):
+            self.assertEqual(list(sudo_calls(ast.parse(code))), [])
