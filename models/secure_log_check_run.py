@@ -42,9 +42,7 @@ class SecureLogCheckRun(models.Model):
             self._check_rest()
             return 1
         self._note_chains("secure.thread", ids)
-        self.write(
-            {"thread_count": self.thread_count + len(ids), "position": ids[-1]}
-        )
+        self.write({"thread_count": self.thread_count + len(ids), "position": ids[-1]})
         return len(ids)
 
     def _check_rest(self):
@@ -117,8 +115,8 @@ class SecureLogCheckRun(models.Model):
             yield thread_id, finding
 
     def _stream(self, model, ids):
-        """Rows of chains, in the order of their numbers, a page at a time. Those without
-        a number are in none (:meth:`_find_astray`)."""
+        """Rows of chains, in the order of their numbers, a page at a time. Those
+        without a number are in none (:meth:`_find_astray`)."""
         of_company = model == "res.company"
         holder = SQL.identifier("company_id" if of_company else "thread_id")
         last = (0, 0, 0)

@@ -328,8 +328,8 @@ class TestFound(ChainCase):
             self.assertIn("987654321", finding.place)
 
     def test_rows_that_nothing_can_read(self):
-        """A row without a number, or with a time Python has no word for, stops no check:
-        it is named, and so is what is wrong elsewhere."""
+        """A row without a number, or with a time Python has no word for, stops no
+        check: it is named, and so is what is wrong elsewhere."""
         astray = (self.name, "astray", 0, 0), (self.name, "missing", 2, 2)
         for column, value, found in (
             ("number", None, astray),

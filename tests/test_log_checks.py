@@ -292,7 +292,6 @@ class TestInBetween(ChainCase):
             ):
                 self.assertIsNone(clashes.again(env, act))
 
-
     def test_a_key_that_goes_missing_writes_nothing_twice(self):
         """In the middle of a batch: what it had put into the log waits again."""
         append = type(self.log)._append

@@ -4,11 +4,9 @@ from unittest.mock import patch
 
 from odoo.tests import tagged
 
-from ..tools.keyring import Purpose
 from ..tools.pin_policy import WRONG_PINS_PER_ADDRESS
 from .common import CANARY, PIN, WRONG_PIN
 from .test_rotation import NEW_KEY, THIRD_KEY, RotationCase
-
 
 
 @tagged("post_install", "-at_install")

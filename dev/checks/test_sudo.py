@@ -32,8 +32,8 @@ def sudo_calls(tree):
 
 
 def _takes_rights(node):
-    """Tell `x.sudo()`, `env(su=True)` and what is done as the system user, as in
-    `Environment(cr, SUPERUSER_ID, {})`, from `x.sudo(False)`, which gives rights back."""
+    """Tell `x.sudo()`, `env(su=True)` and what is done as the system user, as with
+    `Environment(cr, SUPERUSER_ID, {})`, from `x.sudo(False)`, which gives back."""
     if not isinstance(node, ast.Call):
         return False
     if isinstance(node.func, ast.Attribute) and node.func.attr == "sudo":
