@@ -40,7 +40,12 @@ class ResCompanyPin(models.Model):
                 raise ValidationError(problem)
 
     def _secure_least_rule(self):
-        """What is asked at every link of the company, whatever held when it was sent.
+        """What the company asks for now.
+
+        New messages ask for no less. What was sent before asks for it where it asks for
+        nothing otherwise, whatever held then: where the conversation's rule is none and
+        the contact has no PIN. Other rules stay as they are, until something new is
+        sent there.
 
         A field and a code are asked of everybody: a contact who lacks them is refused
         and does not go without.

@@ -145,13 +145,7 @@ class SecurePin(models.Model):
     def _is_default(self, company, digits):
         """Whether these are a company's default PIN. Takes as long as any check: for
         who sets the company up, not for visitors."""
-        pin = self._of(company)
-        if not pin:
-            return False
-        place = (self._name, pin.secure_uid, "hash_sealed")
-        keyring = self.env["secure.keyring"]
-        hashed = keyring._open(Purpose.PINS, place, pin.hash_sealed)
-        return pin_policy.verify(digits, hashed)
+        return self._matches(self._of(company), digits)
 
     @api.model
     def _owner_field(self, owner):
@@ -174,10 +168,10 @@ class SecurePin(models.Model):
         """What is asked at a conversation's gate.
 
         :return: (rule, ``secure.pin``): the conversation's rule, or ``contact`` where
-            that is stricter and the contact has a PIN by now, or the company's source
-            where it asks for something by now; the PIN is empty when none is asked,
-            when it is no row of this table, and when the one that is asked was removed:
-            then nothing opens
+            that is stricter and the contact has a PIN by now; where that is none, the
+            company's source if it asks for something by now. The PIN is empty when none
+            is asked, when it is no row of this table, and when the one that is asked
+            was removed: then nothing opens
         """
         thread = thread.sudo()
         pins = self.sudo().search(

@@ -85,6 +85,13 @@ class TestCompromisedKey(RotationCase):
             # One of its own is a new one
             self.assertTrue(self.send(pin=NEW_PIN).link)
 
+    def test_texts_with_numbers_can_be_saved_meanwhile(self):
+        """They are compared with the default PIN, which is none any more."""
+        self.set_pin(self.company)
+        self.close()
+        with self.keys(NEW_KEY, self.key):
+            self.company.secure_sms_body = f"Call {PIN}: {{{{ secure_link }}}}"
+
     def test_what_to_do_next_works(self):
         self.set_pin(self.contact)
         sent = self.send()

@@ -1,9 +1,13 @@
 """Least-privileged people at every model, and what a contact's form allows."""
 
+from unittest.mock import patch
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
-from .common import CANARY, CANARY_SUBJECT, PIN, SecureCase
+from ..tools import pin_policy
+from ..tools.keyring import Purpose
+from .common import CANARY, CANARY_SUBJECT, PIN, WRONG_PIN, SecureCase
 
 OPERATIONS = ("read", "write", "create", "unlink")
 NOBODY = ("secure.attempt", "secure.pin", "secure.grant", "secure.mail.answer")
@@ -192,6 +196,26 @@ class TestPins(SecureCase):
         with self.assertRaisesRegex(UserError, "PIN is required"):
             self.send()
         self.assertTrue(self.send(pin=PIN).link)
+
+    def test_statement_14_renewed_when_the_cost_rises(self):
+        """The old hash goes with the first right PIN: nobody has to set a new one."""
+        pins, pin = self.env["secure.pin"], self.set_pin(self.contact)
+        before = pin.hash_sealed
+        dearer = pin_policy._hasher.using(rounds=2 * pin_policy._hasher.default_rounds)
+        with patch.object(pin_policy, "_hasher", dearer):
+            self.assertFalse(pins._matches(pin, WRONG_PIN))
+            self.assertEqual(pin.hash_sealed, before)
+            self.assertTrue(pins._matches(pin, PIN))
+            renewed = pin.hash_sealed
+            self.assertNotEqual(renewed, before)
+            place = ("secure.pin", pin.secure_uid, "hash_sealed")
+            hashed = self.env["secure.keyring"]._open(Purpose.PINS, place, renewed)
+            self.assertFalse(pin_policy.needs_rehash(hashed))
+            # Once: what is dear enough stays
+            self.assertTrue(pins._matches(pin, PIN))
+            self.assertFalse(pins._matches(pin, WRONG_PIN))
+            self.assertEqual(pin.hash_sealed, renewed)
+        self.assertEqual(pin.generation, 1, "open pages stay open")
 
     def test_pins_cannot_be_copied_or_read(self):
         pin = self.set_pin(self.contact)
