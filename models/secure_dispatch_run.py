@@ -5,10 +5,9 @@ import logging
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import ConcurrencyError
 
 from ..tools import own_code
-from ..tools.clashes import CLASHES, CLASHES_BORNE
+from ..tools.clashes import CLASHES, CLASHES_BORNE, WHOLE_TRANSACTION
 from .secure_keyring import KeysUnavailable
 
 _logger = logging.getLogger(__name__)
@@ -18,8 +17,6 @@ CHUNK = 100
 again when a worker is killed."""
 RUN_NOW_LIMIT = 20
 """Up to this many recipients are sent to while the sender waits; more by the cron."""
-WHOLE_TRANSACTION = (ConcurrencyError, psycopg2.OperationalError)
-"""After these nothing of a transaction counts: not a single recipient's failure."""
 DUE_STATES = ("running", "scheduled")
 
 

@@ -1,12 +1,10 @@
 import logging
 
-import psycopg2
-
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime
 
-from ..tools import pin_policy
+from ..tools import clashes, pin_policy
 from .secure_keyring import KeysUnavailable
 
 _logger = logging.getLogger(__name__)
@@ -14,11 +12,6 @@ _logger = logging.getLogger(__name__)
 CHUNK = 20
 """PINs set in one transaction: a few seconds of hashing, and what is done again when a
 worker is killed. So many are set while the person waits, too; more by the cron."""
-CLASHES = (ConcurrencyError, psycopg2.errors.TransactionRollback)
-CLASHES_BORNE = 10
-"""How often another worker may get in between before this one leaves it to the next."""
-WHOLE_TRANSACTION = (ConcurrencyError, psycopg2.OperationalError)
-"""After these nothing of a transaction counts."""
 DAYS_KEPT = 30
 """How long the result can be looked up. PINs that were set are not kept at all."""
 
@@ -62,7 +55,6 @@ class SecurePinBulk(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        self._only_system()
         quiet = {
             "mail_create_nolog": True,
             "mail_create_nosubscribe": True,
@@ -70,18 +62,8 @@ class SecurePinBulk(models.Model):
         }
         return super(SecurePinBulk, self.with_context(**quiet)).create(vals_list)
 
-    def write(self, vals):
-        if not vals.keys() <= {"activity_ids"}:
-            self._only_system()
-        return super().write(vals)
-
     def copy(self, default=None):  # pylint: disable=method-required-super
         raise UserError(self.env._("A PIN cannot be copied."))
-
-    @api.model
-    def _only_system(self):
-        if not self.env.su:
-            raise AccessError(self.env._("PINs are set with the buttons made for it."))
 
     @api.depends("user_id", "date")
     @api.depends_context("lang", "tz")
@@ -183,7 +165,7 @@ class SecurePinBulk(models.Model):
         """Carry on with what waits. Can be killed, and run twice at once: a PIN and the
         note that it was set are one transaction, and its line is locked by it."""
         for bulk in self.search([("state", "=", "running")], order="id"):
-            while done := bulk._step():
+            while done := clashes.again(self.env, bulk._run_chunk):
                 if not self.env["ir.cron"]._commit_progress(
                     done, remaining=self._count_waiting()
                 ):
@@ -193,18 +175,6 @@ class SecurePinBulk(models.Model):
     def _count_waiting(self):
         domain = [("state", "=", "waiting"), ("bulk_id.state", "=", "running")]
         return self.env["secure.pin.bulk.line"].search_count(domain)
-
-    def _step(self):
-        """One chunk, by the cron.
-
-        :return: how many were dealt with; 0 when this one is to be left
-        """
-        for _clash in range(CLASHES_BORNE):
-            try:
-                return self._run_chunk()
-            except CLASHES:
-                self.env.cr.rollback()
-        return 0
 
     def _run_chunk(self):
         """Set the next PINs, in this transaction.
@@ -230,7 +200,7 @@ class SecurePinBulk(models.Model):
         try:
             with self.env.cr.savepoint():
                 lines._set()
-        except (*WHOLE_TRANSACTION, KeysUnavailable):
+        except (*clashes.WHOLE_TRANSACTION, KeysUnavailable):
             raise
         except Exception as error:
             if len(lines) > 1:

@@ -1,5 +1,4 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 
 from ..tools.keyring import Purpose, new_uid
 from .sealed_fields import SealedColumn
@@ -32,20 +31,6 @@ class SecurePinBulkLine(models.Model):
 
     _waiting_index = models.Index("(bulk_id) WHERE state = 'waiting'")
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        self._only_system()
-        return super().create(vals_list)
-
-    def write(self, vals):
-        self._only_system()
-        return super().write(vals)
-
-    @api.model
-    def _only_system(self):
-        if not self.env.su:
-            raise AccessError(self.env._("PINs are set with the buttons made for it."))
-
     @api.model
     def _put(self, bulk, pins):
         """Note PINs, sealed, in place of those that still wait for the same contacts.
@@ -53,11 +38,7 @@ class SecurePinBulkLine(models.Model):
         :param dict pins: digits by ``res.partner``
         """
         partners = self.env["res.partner"].union(*pins)
-        # sudo: whoever may set these PINs has them replace what was chosen before
-        earlier = self.sudo().search(
-            [("partner_id", "in", partners.ids), ("state", "=", "waiting")]
-        )
-        earlier._fail(self.env._("Another PIN was chosen meanwhile."))
+        self._drop_waiting(partners, self.env._("Another PIN was chosen meanwhile."))
         generations = self._generations(partners)
         values_list = []
         for partner, digits in pins.items():
@@ -75,8 +56,17 @@ class SecurePinBulkLine(models.Model):
             )
         # sudo: made by setting PINs only
         self.sudo().create(values_list)
-        for other in earlier.bulk_id:
-            other._finish()
+
+    @api.model
+    def _drop_waiting(self, partners, reason):
+        """PINs that wait for these contacts are not set any more."""
+        # sudo: for whoever chooses other PINs, or merges contacts; nothing is shown
+        waiting = self.sudo().search(
+            [("partner_id", "in", partners.ids), ("state", "=", "waiting")]
+        )
+        waiting._fail(reason)
+        for bulk in waiting.bulk_id:
+            bulk._finish()
 
     @api.model
     def _take_waiting(self, bulk, limit):

@@ -8,7 +8,7 @@ import psycopg2
 from freezegun import freeze_time
 
 from odoo import SUPERUSER_ID, api, fields
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.sql_db import db_connect
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -262,7 +262,7 @@ class TestOnce(DispatchCase):
         dispatches = self.registry["secure.dispatch"]
         deliver = dispatches._deliver
         clashes = [
-            secure_dispatch_run.ConcurrencyError("once"),
+            ConcurrencyError("once"),
             psycopg2.errors.SerializationFailure("twice"),
         ]
 

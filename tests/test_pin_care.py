@@ -8,8 +8,15 @@ import logging
 from datetime import timedelta
 from unittest.mock import patch
 
-from odoo import fields
-from odoo.exceptions import AccessError, UserError, ValidationError
+import psycopg2
+
+from odoo import SUPERUSER_ID, api, fields
+from odoo.exceptions import (
+    AccessError,
+    ConcurrencyError,
+    UserError,
+    ValidationError,
+)
 from odoo.tests import BaseCase, HttpCase, tagged
 from odoo.tools import mute_logger
 
@@ -608,6 +615,7 @@ class TestImport(PinCase):
             type(self.env["secure.attempt"]), "_own_transaction", same_transaction
         ):
             self.import_pins({self.contact: PIN})
+            self.env.cr.postcommit.run()
         attempts = self.env["secure.attempt"]
         self.assertFalse(attempts._staff_can_unlock(self.contact, sent.link.sudo()))
 
@@ -685,6 +693,37 @@ class TestBulkQueue(PinCase):
         failed = bulk.line_ids.filtered(lambda line: line.state == "failed")
         self.assertEqual(failed.partner_id, self.people[1])
         self.assertIn("went wrong", failed.reason)
+
+    def test_another_worker_in_between(self):
+        """The chunk is run again, not left, and nobody fails for it."""
+        bulk = self.import_pins(self.pins)
+        lines = type(self.env["secure.pin.bulk.line"])
+        put, in_between = (
+            lines._set,
+            [
+                ConcurrencyError("once"),
+                psycopg2.errors.SerializationFailure("twice"),
+                psycopg2.errors.DeadlockDetected("and again"),
+            ],
+        )
+
+        def clashing(chunk):
+            put(chunk)
+            if in_between:
+                raise in_between.pop()
+
+        self.env.flush_all()
+        with (
+            patch.object(lines, "_set", clashing),
+            self.enter_registry_test_mode(),
+            self.registry.cursor() as cr,
+        ):
+            api.Environment(cr, SUPERUSER_ID, {})["secure.pin.bulk"]._cron_run()
+        self.env.invalidate_all()
+        self.assertFalse(in_between)
+        self.assertEqual((bulk.state, bulk.done_count), ("done", 5))
+        pins = self.env["secure.pin"].search([("partner_id", "in", self.people.ids)])
+        self.assertEqual(pins.mapped("generation"), [1] * 5)
 
     def test_waits_for_a_missing_key(self):
         bulk = self.import_pins(self.pins)
@@ -798,6 +837,35 @@ class TestGenerate(PinCase):
         for row in params["pins"]:
             sent = self.send(partner=people.browse(row["id"]))
             self.assertTrue(self.opens_with(row["pin"], sent))
+
+    def test_what_was_not_set_is_not_shown(self):
+        """Told to the contact, it would open nothing."""
+        lines = self.env["secure.pin.bulk.line"]
+        opened, broken = type(lines)._opened, self.contact
+
+        def opened_or_not(line):
+            if line.partner_id in broken:
+                raise ValueError
+            return opened(line)
+
+        with (
+            patch.object(type(lines), "_opened", opened_or_not),
+            mute_logger("odoo.addons.secure_messaging.models.secure_pin_bulk"),
+        ):
+            params = self.generate(self.both).action_generate()["params"]
+            [row] = params["pins"]
+            self.assertEqual((row["id"], params["failed"]), (self.other_contact.id, 1))
+            self.assertTrue(
+                self.opens_with(row["pin"], self.send(partner=self.both[1]))
+            )
+            self.assertEqual(params["next"]["res_model"], "secure.pin.bulk")
+            bulk = self.env["secure.pin.bulk"].browse(params["next"]["res_id"])
+            self.assertEqual(bulk.state, "failed")
+            # When there is nothing to show, the form alone says why
+            broken = self.both
+            action = self.generate(self.both, replace=True).action_generate()
+            self.assertEqual(action["res_model"], "secure.pin.bulk")
+            self.assertNotIn("params", action)
 
     def test_what_is_shown_can_be_imported(self):
         rows = self.generate(self.both).action_generate()["params"]["pins"]
@@ -917,6 +985,7 @@ class TestNewPin(PinCase):
         attempts = self.env["secure.attempt"]
         with patch.object(type(attempts), "_own_transaction", same_transaction):
             self.new_pin(sent.thread, pin=OTHER_PIN)
+            self.env.cr.postcommit.run()
             self.assertFalse(attempts._staff_can_unlock(self.contact, link))
             outcome, _lock = self.env["secure.pin"]._try(link, OTHER_PIN, "192.0.2.9")
         self.assertEqual(outcome, "right")

@@ -44,14 +44,20 @@ class SecurePinGenerate(models.TransientModel):
         if not partners:
             raise UserError(self.env._("All of them have a PIN already."))
         bulk, pins = bulks._generate_pins(partners)
+        failed = bulk.line_ids.filtered(lambda line: line.state == "failed").partner_id
+        if failed == partners:
+            return bulk._form_action()
         return {
             "type": "ir.actions.client",
             "tag": "secure_messaging.show_pins",
             "params": {
+                # Told to somebody, a PIN that was not set would open nothing
                 "pins": [
                     {"id": partner.id, "name": partner.display_name, "pin": pin}
                     for partner, pin in pins.items()
+                    if partner not in failed
                 ],
-                "next": bulk.state == "running" and bulk._form_action(),
+                "failed": len(failed),
+                "next": bulk.state != "done" and bulk._form_action(),
             },
         }

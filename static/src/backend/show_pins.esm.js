@@ -23,12 +23,22 @@ export class ShowPinsDialog extends Component {
     static components = {CopyButton, Dialog};
     static props = {
         pins: Array,
+        failed: Number,
         waits: Boolean,
         close: Function,
     };
 
     get title() {
         return _t("PINs of %(count)s contacts", {count: this.props.pins.length});
+    }
+
+    get failed() {
+        const count = this.props.failed;
+        return count === 1
+            ? _t("1 contact got no PIN; the next page says who, and why.")
+            : _t("%(count)s contacts got no PIN; the next page says who, and why.", {
+                  count,
+              });
     }
 
     get copied() {
@@ -64,11 +74,12 @@ export class ShowPinsDialog extends Component {
 
 async function showPins(env, {params}) {
     const {action, dialog} = env.services;
+    const {pins, failed, next} = params;
     await action.doAction({type: "ir.actions.act_window_close"});
     dialog.add(
         ShowPinsDialog,
-        {pins: params.pins, waits: Boolean(params.next)},
-        {onClose: () => params.next && action.doAction(params.next)}
+        {pins, failed, waits: Boolean(next) && !failed},
+        {onClose: () => next && action.doAction(next)}
     );
 }
 
