@@ -14,6 +14,20 @@ LOOKED_AT = 200
 """Recipients whose problems are told before sending; for more it would not be cheap."""
 PROBLEMS_TOLD = 8
 DOCUMENTS_NAMED = 3
+RECIPIENT_FACTS = (
+    "partner_ids",
+    "partner_filter",
+    "kind",
+    "res_model",
+    "res_ids",
+    "dispatch_id",
+    "channel",
+    "company_id",
+    "pin",
+    "keep_pin",
+    "pin_asked",
+)
+"""What it depends on who gets it, and what they will be asked for."""
 
 
 class SecureComposeRecipients(models.TransientModel):
@@ -61,19 +75,7 @@ class SecureComposeRecipients(models.TransientModel):
         planned = self.dispatch_id._filtered_access("read")
         return planned.filtered(lambda one: one.res_model and one.origin != "compose")
 
-    @api.depends(
-        "partner_ids",
-        "partner_filter",
-        "kind",
-        "res_model",
-        "res_ids",
-        "dispatch_id",
-        "channel",
-        "company_id",
-        "pin",
-        "keep_pin",
-        "pin_asked",
-    )
+    @api.depends(*RECIPIENT_FACTS)
     def _compute_pin_summary(self):
         """What the send will ask for, of all recipients."""
         road = self.env["secure.road"]
@@ -190,21 +192,7 @@ class SecureComposeRecipients(models.TransientModel):
 
     # -- what the writer is told ---------------------------------------------------
 
-    @api.depends(
-        "partner_ids",
-        "partner_filter",
-        "kind",
-        "res_model",
-        "res_ids",
-        "dispatch_id",
-        "channel",
-        "company_id",
-        "pin",
-        "keep_pin",
-        "pin_asked",
-        "attachment_ids",
-        "ask_consent",
-    )
+    @api.depends(*RECIPIENT_FACTS, "attachment_ids", "ask_consent")
     def _compute_recipients(self):
         """How many, and what will stop the send: told before anything is typed."""
         for compose in self:
