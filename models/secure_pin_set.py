@@ -1,5 +1,7 @@
 """Giving PINs: to one and to thousands by the same few queries."""
 
+from functools import partial
+
 from odoo import api, models
 
 from ..tools import pin_policy
@@ -70,7 +72,16 @@ class SecurePinSet(models.Model):
             reason = "own_pin_set"
         if reason in NEW_PIN:
             partners = owners if owners._name == "res.partner" else owners.partner_id
-            self.env["secure.attempt"]._forgive(partners, threads.link_ids)
+            self._forgive_afterwards(partners, threads.link_ids)
         log._log("pin_set", threads)
         if tell:
             threads._tell_others(reason)
+
+    @api.model
+    def _forgive_afterwards(self, partners, links):
+        """A fresh budget, once the new PIN is surely there: while the old one holds, it
+        would only be more tries at that. A worker killed in between leaves a lock,
+        which staff can end."""
+        self.env.cr.postcommit.add(
+            partial(self.env["secure.attempt"]._forgive, partners, links)
+        )
