@@ -37,8 +37,9 @@ class ResPartnerAddress(models.Model):
     def create(self, vals_list):
         """A contact that somebody outside makes has chosen the addresses alone."""
         partners = super().create(vals_list)
-        if not (self.env.user and self.env.user._is_internal()):
-            self.env["secure.address"]._note(
+        addresses = self.env["secure.address"]
+        if not addresses._is_staff(addresses._changing_user()):
+            addresses._note(
                 (partner_id, channel)
                 for (partner_id, channel), address in partners._secure_reached().items()
                 if address

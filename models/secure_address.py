@@ -1,7 +1,8 @@
 """Which addresses were changed, and may not be trusted with one-time codes yet."""
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError
+from odoo.http import request
 from odoo.tools import SQL
 
 from ..tools.pin_policy import ADDRESS_SETTLES
@@ -31,22 +32,23 @@ class SecureAddress(models.Model):
     _partner_channel_unique = models.UniqueIndex("(partner_id, channel)")
 
     @api.model
-    def _note(self, changes):
-        """Note that addresses were changed, by the current user, in one statement.
+    def _note(self, changes, outside=False):
+        """Note that addresses were changed, in one statement.
 
         :param changes: pairs of (id of the contact, channel)
+        :param bool outside: whether somebody outside chose them, whoever is at work
         """
         changes = sorted(changes)
         if not changes:
             return
-        user = self.env.user
+        user = self.env["res.users"] if outside else self._changing_user()
         rows = [
             SQL(
                 "(%s, %s, %s, %s, %s)",
                 partner_id,
                 channel,
                 fields.Datetime.now(),
-                bool(user and user._is_internal()),
+                self._is_staff(user),
                 user.id or None,
             )
             for partner_id, channel in changes
@@ -68,22 +70,45 @@ class SecureAddress(models.Model):
         self.invalidate_model()
 
     @api.model
+    def _changing_user(self):
+        """Who is at work; may be empty. What the superuser does for a visitor, as forms
+        of a website do, the visitor does."""
+        if self.env.uid == SUPERUSER_ID and request:
+            return request.env.user if request.env else self.env["res.users"]
+        return self.env.user
+
+    @api.model
+    def _is_staff(self, user):
+        return bool(user and user._is_internal())
+
+    @api.model
+    def _outside(self, partners):
+        """Addresses that somebody outside has changed, not confirmed since.
+
+        :return: set of (id of the contact, channel)
+        """
+        return self._places(partners, [("by_staff", "=", False)])
+
+    @api.model
     def _unconfirmed(self, partners):
         """Addresses that get no codes: changed by somebody outside, or by anybody
         within the last days, and not confirmed since.
 
         :return: set of (id of the contact, channel)
         """
+        settled = fields.Datetime.now() - ADDRESS_SETTLES
+        return self._places(
+            partners, ["|", ("by_staff", "=", False), ("changed_at", ">", settled)]
+        )
+
+    @api.model
+    def _places(self, partners, domain):
+        """Where changes are not confirmed, among those of a domain."""
         if not partners:
             return set()
-        settled = fields.Datetime.now() - ADDRESS_SETTLES
         # sudo: whether an address was changed lately, for who may send to it
         rows = self.sudo().search(
-            [
-                ("partner_id", "in", partners.ids),
-                ("confirmed_at", "=", False),
-                *("|", ("by_staff", "=", False), ("changed_at", ">", settled)),
-            ]
+            [("partner_id", "in", partners.ids), ("confirmed_at", "=", False), *domain]
         )
         return {(row.partner_id.id, row.channel) for row in rows}
 

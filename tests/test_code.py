@@ -6,8 +6,9 @@ from unittest.mock import patch
 
 from freezegun import freeze_time
 
-from odoo import fields
+from odoo import SUPERUSER_ID, fields
 from odoo.exceptions import AccessError, UserError
+from odoo.http import request
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -576,6 +577,48 @@ class TestCodeAddress(CodeCase):
         public = self.env.ref("base.public_user")
         made = partners.with_user(public).sudo().create(values)
         self.assertEqual(len(self.env["secure.address"]._unconfirmed(made)), 2)
+
+    def test_contact_made_by_a_form_of_the_website(self):
+        """Odoo makes it as the superuser, whoever has filled it in."""
+        for user, by_staff in ((None, False), ("portal7", False), ("sender", True)):
+            with self.subTest(user=user):
+                self.authenticate(user, user and f"{user}-{user}")
+                made = self.fill_in_form(
+                    {
+                        "name": "New",
+                        "email": "n@client.example",
+                        "phone": "+32470111213",
+                    }
+                )
+                unconfirmed = self.env["secure.address"]._unconfirmed(made)
+                self.assertEqual(len(unconfirmed), 0 if by_staff else 2)
+                rows = self.env["secure.address"].sudo()
+                rows = rows.search([("partner_id", "=", made.id)])
+                self.assertFalse(any(rows.mapped("by_staff")))
+                self.contact.phone = "+32 470 12 34 56"
+                self.fill_in_form({"phone": "+32 470 11 22 33"}, self.contact)
+                changed = rows.search([("partner_id", "=", self.contact.id)])
+                self.assertEqual(changed.by_staff, by_staff)
+
+    def fill_in_form(self, values, partner=None):
+        """As website/controllers/form.py writes what somebody has typed, in a request
+        of a route for everybody."""
+        routing, made = self.registry["ir.http"], []
+        dispatch = routing._pre_dispatch
+
+        def writing(rule, args):
+            partners = request.env["res.partner"].with_user(SUPERUSER_ID)
+            if partner:
+                partners.browse(partner.id).update(values)
+            else:
+                made.append(partners.create(values).id)
+            return dispatch(rule, args)
+
+        self.env.flush_all()
+        with patch.object(routing, "_pre_dispatch", writing):
+            self.url_open("/mail/view", allow_redirects=False)
+        self.env.invalidate_all()
+        return self.env["res.partner"].browse(made)
 
     def test_own_user_changes_count_as_the_contacts(self):
         self.portal.with_user(self.portal).write({"phone": "+32 470 11 22 33"})
