@@ -3,8 +3,8 @@
 from odoo import api, models
 from odoo.tools import SQL
 
-OTHER_KINDS = ("address", "link")
-"""All others are counted by the contact's id."""
+OTHER_KINDS = ("address", "link", "code_try")
+"""Counted by something else; all others by the contact's id."""
 
 
 class SecureAttemptMerge(models.Model):
@@ -12,28 +12,36 @@ class SecureAttemptMerge(models.Model):
 
     @api.model
     def _add_up(self, merged, partner):
-        """Wrong PINs of merged contacts count together: no budget is ever filled up by
-        the way.
+        """Wrong PINs and rations of merged contacts count together: no budget is ever
+        filled up by the way.
+
+        For once in the caller's transaction, as its last act: the counts move if and
+        only if the contacts become one, be it after several tries. Counters that change
+        meanwhile make PostgreSQL refuse, and the merge begin anew.
 
         :param merged: those that are gone, into ``partner``
         """
         keys = [str(partner_id) for partner_id in merged.ids]
-        with self._own_transaction() as counters:
-            counters.env.cr.execute(
-                SQL(
-                    """INSERT INTO secure_attempt
-                              (kind, key, window_start, window_count, total)
-                       SELECT kind, %(key)s, MAX(window_start), SUM(window_count),
-                              SUM(total)
-                         FROM secure_attempt
+        self.env.cr.execute(
+            SQL(
+                """WITH gone AS (
+                       DELETE FROM secure_attempt
                         WHERE kind NOT IN %(kinds)s AND key = ANY(%(keys)s)
-                        GROUP BY kind
-                  ON CONFLICT (kind, key) DO UPDATE
-                          SET total = secure_attempt.total + EXCLUDED.total,
-                              window_count = secure_attempt.window_count
-                                           + EXCLUDED.window_count""",
-                    kinds=OTHER_KINDS,
-                    key=str(partner.id),
-                    keys=keys,
-                )
+                    RETURNING kind, window_start, window_count, total)
+                   INSERT INTO secure_attempt
+                          (kind, key, window_start, window_count, total)
+                   SELECT kind, %(key)s, MAX(window_start), SUM(window_count),
+                          SUM(total)
+                     FROM gone
+                    GROUP BY kind
+              ON CONFLICT (kind, key) DO UPDATE
+                      SET total = secure_attempt.total + EXCLUDED.total,
+                          window_count = secure_attempt.window_count
+                                       + EXCLUDED.window_count,
+                          window_start = GREATEST(secure_attempt.window_start,
+                                                  EXCLUDED.window_start)""",
+                kinds=OTHER_KINDS,
+                key=str(partner.id),
+                keys=keys,
             )
+        )

@@ -2,12 +2,18 @@
 
 import re
 from datetime import timedelta
+from unittest.mock import patch
 
-from odoo import fields
+from freezegun import freeze_time
+
+from odoo import SUPERUSER_ID, api, fields
 from odoo.exceptions import UserError
+from odoo.sql_db import db_connect
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models import secure_pin_bulk
+from ..models.secure_code import CODE_WINDOWS
 from ..tools import pin_policy
 from ..tools.pin_policy import WRONG_PINS_PER_CONTACT
 from .common import CANARY, CANARY_FILE, CANARY_FILE_NAME, PIN, SecureCase, Visitor
@@ -237,6 +243,8 @@ class TestMerged(LifeCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.other_contact.email = cls.contact.email
+        # Long ago
+        cls.env["secure.address"].sudo().search([]).unlink()
         cls.document = cls.env.ref("base.be")
 
     def merge(self, into=None):
@@ -249,6 +257,8 @@ class TestMerged(LifeCase):
         ).create({"dst_partner_id": into.id})
         with mute_logger("odoo.sql_db"):
             wizard.action_merge()
+        # As the commit does
+        self.env.cr.flush()
         self.env.invalidate_all()
         self.assertEqual(both.exists(), into)
         return into
@@ -282,6 +292,62 @@ class TestMerged(LifeCase):
             self.env["secure.address"]._unconfirmed(merged),
             {(merged.id, "email"), (merged.id, "sms")},
         )
+
+    def change_phone(self, partner, phone, user=None):
+        """By the contact, unless said otherwise."""
+        partner.with_user(user or self.portal).sudo().phone = phone
+        return {(partner.id, "sms")}
+
+    def test_changed_by_somebody_outside_stays_so(self):
+        """Until staff confirm it, long after those who changed one lately may."""
+        addresses = self.env["secure.address"]
+        for owner, into, with_threads in (
+            (0, 0, False),
+            (1, 0, False),
+            (0, 1, True),
+            (1, 0, True),
+        ):
+            with (
+                self.subTest(owner=owner, into=into, with_threads=with_threads),
+                self.env.cr.savepoint() as point,
+            ):
+                both = self.contact, self.other_contact
+                if with_threads:
+                    self.send()
+                self.change_phone(both[owner], "+32 470 99 88 77")
+                merged = self.merge(into=both[into])
+                with freeze_time(fields.Datetime.now() + timedelta(days=30)):
+                    unconfirmed = addresses._unconfirmed(merged)
+                self.assertEqual(unconfirmed, {(merged.id, "sms")})
+                addresses.with_user(self.sender)._confirm(merged, "sms")
+                self.assertNotIn((merged.id, "sms"), addresses._unconfirmed(merged))
+                point.rollback()
+                self.env.invalidate_all()
+
+    def test_a_number_that_comes_along_is_as_it_was(self):
+        """Odoo writes it to the merged contact, by the user who merges."""
+        addresses = self.env["secure.address"]
+        self.contact.phone = False
+        addresses.with_user(self.sender)._confirm(self.contact, "sms")
+        self.change_phone(self.other_contact, "+32 470 99 88 77")
+        merged = self.merge()
+        self.assertEqual(merged.phone, "+32 470 99 88 77")
+        self.assertEqual(addresses._outside(merged), {(merged.id, "sms")})
+
+    def test_changed_by_staff_lately_stays_so(self):
+        addresses = self.env["secure.address"]
+        self.change_phone(self.other_contact, "+32 470 99 88 77", self.keeper)
+        merged = self.merge()
+        self.assertEqual(addresses._unconfirmed(merged), {(merged.id, "sms")})
+        self.assertFalse(addresses._outside(merged))
+
+    def test_confirmed_before_is_not_to_be_confirmed_anew(self):
+        """Where nothing was written to any of them."""
+        addresses = self.env["secure.address"]
+        self.change_phone(self.other_contact, "+32 470 99 88 77")
+        addresses.with_user(self.sender)._confirm(self.other_contact, "sms")
+        merged = self.merge()
+        self.assertFalse(addresses._unconfirmed(merged))
 
     def test_in_both_directions(self):
         sent = self.send()
@@ -361,6 +427,46 @@ class TestMerged(LifeCase):
         for pin in (PIN, OTHER_PIN):
             self.assertEqual(self.enter(token, pin).status, 403)
 
+    def later_pins(self, pins):
+        """PINs that wait to be set by the cron."""
+        bulks = self.env["secure.pin.bulk"].with_user(self.manager)
+        with patch.object(secure_pin_bulk, "CHUNK", 0):
+            return bulks._set_pins(pins, "imported")
+
+    def assertNotSet(self, bulk):
+        with patch.object(
+            type(self.env["ir.cron"]), "_commit_progress", return_value=60.0
+        ):
+            self.env["secure.pin.bulk"]._cron_run()
+        lines = bulk.line_ids.sudo()
+        self.assertEqual(set(lines.mapped("state")), {"failed"})
+        self.assertIn("merged with another", lines[0].reason)
+        self.assertFalse(any(lines.mapped("pin_sealed")))
+        self.assertEqual(bulk.state, "failed")
+        self.assertIn("could not be set", bulk.activity_ids.summary)
+
+    def test_of_two_pins_that_wait_none_is_set(self):
+        bulk = self.later_pins({self.contact: PIN, self.other_contact: OTHER_PIN})
+        merged = self.merge()
+        self.assertNotSet(bulk)
+        self.assertFalse(self.pins_of(merged))
+
+    def test_a_pin_that_waits_is_not_set_in_place_of_a_removed_one(self):
+        """What the removed one guarded would open to the other's."""
+        for into in (0, 1):
+            with self.subTest(into=into), self.env.cr.savepoint() as point:
+                self.set_pin(self.contact, PIN)
+                self.send()
+                token = self.token
+                self.env["secure.pin"]._clear(self.contact)
+                bulk = self.later_pins({self.other_contact: OTHER_PIN})
+                merged = self.merge(into=(self.contact, self.other_contact)[into])
+                self.assertNotSet(bulk)
+                self.assertFalse(self.pins_of(merged))
+                self.assertEqual(self.enter(token, OTHER_PIN).status, 403)
+                point.rollback()
+                self.env.invalidate_all()
+
     def test_archived_conversations_are_tightened_too(self):
         sent = self.send()
         sent.thread.sudo().active = False
@@ -397,6 +503,68 @@ class TestMerged(LifeCase):
         self.assertEqual(self.wrong_pins(merged), WRONG_PINS_PER_CONTACT - 1)
         self.enter(self.token, "111222")
         self.assertEqual(self.enter(self.token, PIN).status, 429)
+
+    def test_statement_20_rations_add_up(self):
+        """The window goes on: it does not end with the older of the two."""
+        attempts = self.env["secure.attempt"]
+        now = fields.Datetime.now()
+
+        def asks(partner, minutes):
+            with freeze_time(now + timedelta(minutes=minutes)):
+                return attempts._allow(CODE_WINDOWS, str(partner.id))
+
+        self.assertTrue(asks(self.contact, -50))
+        self.assertTrue(asks(self.other_contact, -2))
+        self.assertTrue(asks(self.other_contact, -1))
+        merged = self.merge()
+        self.assertFalse(asks(merged, 11), "three within the hour")
+        self.assertTrue(asks(merged, 59))
+
+    def test_statement_20_counts_move_with_the_contacts_and_once(self):
+        """Neither when the merge fails, nor twice when it is run again. With
+        connections that really commit; what they write is taken away again."""
+        keys = 2**30 + 1, 2**30 + 2
+        connection = db_connect(self.env.cr.dbname)
+
+        def execute(query, *params):
+            with connection.cursor() as cr:
+                cr.execute("SET LOCAL lock_timeout = '5s'")
+                cr.execute(query, params)
+                return cr.description and cr.fetchall()
+
+        def counts():
+            return dict(
+                execute(
+                    "SELECT key::int, total FROM secure_attempt WHERE key IN (%s, %s)",
+                    *map(str, keys),
+                )
+            )
+
+        self.addCleanup(
+            execute,
+            "DELETE FROM secure_attempt WHERE key IN (%s, %s)",
+            *map(str, keys),
+        )
+        for key, total in zip(keys, (20, 29), strict=True):
+            execute(
+                """INSERT INTO secure_attempt
+                          (kind, key, window_start, window_count, total)
+                   VALUES ('contact', %s, NOW(), 0, %s)""",
+                str(key),
+                total,
+            )
+        for end, left in (
+            ("rollback", {keys[0]: 20, keys[1]: 29}),
+            ("commit", {keys[0]: 49}),
+            ("commit", {keys[0]: 49}),
+        ):
+            with connection.cursor() as cr:
+                cr.execute("SET LOCAL lock_timeout = '5s'")
+                env = api.Environment(cr, SUPERUSER_ID, {})
+                into, merged = (env["res.partner"].browse(key) for key in keys)
+                env["secure.attempt"]._add_up(merged, into)
+                getattr(cr, end)()
+            self.assertEqual(counts(), left)
 
     def set_pin_kept(self, partner):
         """A new PIN forgives what was wrong before; this one was there before."""

@@ -1,6 +1,8 @@
 """Two records of one contact become one. Odoo's wizard moves what belongs to them by
 plain SQL, and deletes what it cannot move: a PIN, for one. Here it fails closed."""
 
+from functools import partial
+
 from odoo import api, models
 
 from ..models.secure_address import CHANNELS
@@ -20,18 +22,35 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         has_pin = self._secure_merge_pins(everyone, threads)
         self._secure_merge_documents(src_partners, dst_partner, threads)
         self._secure_merge_lines(everyone)
-        self._secure_merge_addresses(everyone)
+        changed, outside = self._secure_merge_addresses(everyone)
         result = super()._update_foreign_keys(src_partners, dst_partner)
         if threads:
             # What was written to the others may now be opened by other addresses
-            channels = ((dst_partner.id, channel) for channel in CHANNELS)
-            self.env["secure.address"]._note(channels)
+            changed = CHANNELS
+        addresses = self.env["secure.address"]
+        addresses._note((dst_partner.id, channel) for channel in changed)
+        addresses._note(
+            ((dst_partner.id, channel) for channel in outside), outside=True
+        )
         if has_pin is not None:
             self.env["secure.pin"]._note_change(dst_partner, "merged", tell=False)
         if has_pin is False:
             newest = threads.filtered("active").sorted("last_message_date")[-1:]
             newest._remind_responsible("merged")
-        self.env["secure.attempt"]._add_up(src_partners, dst_partner)
+        return result
+
+    @api.model
+    def _update_values(self, src_partners, dst_partner):
+        """The merged contact takes addresses from the others: by whoever merges, and
+        yet chosen by whoever chose them."""
+        addresses = self.env["secure.address"]
+        outside = addresses._outside(dst_partner)
+        result = super()._update_values(src_partners, dst_partner)
+        addresses._note(outside, outside=True)
+        # As late as can be: it keeps all gates waiting until the commit
+        self.env.cr.precommit.add(
+            partial(self.env["secure.attempt"]._add_up, src_partners, dst_partner)
+        )
         return result
 
     @api.model
@@ -48,8 +67,13 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         Hashes cannot be compared. Were one of two PINs kept, whoever knows it would
         read what was written to the other; so neither is.
 
+        PINs that wait to be set were chosen for one of the contacts, too.
+
         :return: whether the merged contact has a PIN; None when none is asked for
         """
+        self.env["secure.pin.bulk.line"]._drop_waiting(
+            partners, self.env._("The contact was merged with another.")
+        )
         # sudo: whose PINs there are, not what they are
         pins = (
             self.env["secure.pin"].sudo().search([("partner_id", "in", partners.ids)])
@@ -86,10 +110,16 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
     @api.model
     def _secure_merge_addresses(self, partners):
         """Odoo would break off at a second row for one contact: it does not look at
-        unique indexes."""
+        unique indexes.
+
+        :return: (channels with an address that gets no codes yet, those of them where
+            somebody outside has changed it), of any of the contacts
+        """
+        addresses = self.env["secure.address"]
+        noted = addresses._unconfirmed(partners), addresses._outside(partners)
         # sudo: rows are the system's
-        changes = self.env["secure.address"].sudo()
-        changes.search([("partner_id", "in", partners.ids)]).unlink()
+        addresses.sudo().search([("partner_id", "in", partners.ids)]).unlink()
+        return [{channel for _partner_id, channel in places} for places in noted]
 
     @api.model
     def _secure_merge_lines(self, partners):
