@@ -8,8 +8,9 @@ from .secure_thread import PIN_RULES
 
 NAMED = 3
 """Contacts without a PIN that are named, each with a way to set one."""
-SUMMED_UP = 5_000
-"""Recipients that are counted while somebody writes; of more only the rule is told."""
+SUMMED_UP = 2_000
+"""Recipients that are counted while somebody writes; of more only the rule is told. It
+is done again as each is added: docs/pins.md says what it takes."""
 
 
 class SecureRoadPins(models.AbstractModel):
