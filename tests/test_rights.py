@@ -10,7 +10,7 @@ from datetime import timedelta
 import requests
 
 from odoo import fields
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, MissingError, UserError
 from odoo.fields import NO_ACCESS
 from odoo.service.model import call_kw, get_public_method
 from odoo.tests import JsonRpcException, tagged
@@ -554,21 +554,35 @@ class TestColumns(RightsCase):
             ids = self.record_of(model).ids
             for user in self.the_mightiest():
                 records = self.env[model].with_user(user)
-                ways = {
-                    "read": lambda one, name=name: one.read([name]),
-                    "search": lambda one, name=name: one.search([(name, "!=", False)]),
-                    "like": lambda one, name=name: one.search([(name, "=like", "a%")]),
-                    "export": lambda one, name=name: one.export_data([name]),
-                    **self.common_ways(name),
-                }
                 open_ways += [
                     (model, name, user.login, way)
-                    for way, ask in ways.items()
+                    for way, ask in self.ways(name).items()
                     if not self.refuses(ask, records.browse(ids))
                 ]
                 with contextlib.suppress(AccessError):
                     self.assertNotIn(name, records.fields_get())
         self.assertFalse(open_ways)
+
+    def test_the_eye_sees(self):
+        """What is open is seen to be open, each way: else the above proves nothing."""
+        own = self.sent.thread.with_user(self.sender)
+        for name in ("display_name", "name"):
+            read = self.ways(name)["read"]
+            self.assertFalse(self.refuses(read, own), name)
+        for way, ask in self.ways("name").items():
+            with self.subTest(way=way):
+                self.assertFalse(self.refuses(ask, own))
+                self.assertTrue(self.refuses(ask, own.with_user(self.clerk)))
+
+    def ways(self, name):
+        """How a column is asked for; what comes back counts, not what is in it."""
+        return {
+            "read": lambda one: one.read([name]) and one,
+            "search": lambda one: one.search([(name, "!=", False)]),
+            "like": lambda one: one.search([(name, "=like", "a%")]),
+            "export": lambda one: one.export_data([name]),
+            **self.common_ways(name),
+        }
 
     def common_ways(self, name):
         return {
@@ -583,6 +597,9 @@ class TestColumns(RightsCase):
         try:
             with self.env.cr.savepoint():
                 answer = ask(records)
+        except MissingError:
+            # Whoever is told so was let as far as the rows
+            return False
         except (AccessError, UserError, ValueError, KeyError):
             return True
         counted = [
