@@ -2,6 +2,7 @@
 
 import re
 from contextlib import contextmanager
+from typing import NamedTuple
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -22,6 +23,36 @@ CANARY_FILE_NAME = "CANARYname7354.txt"
 CANARY_REPLY = "CANARYreply7355"
 PIN = "839174"
 WRONG_PIN = "839175"
+BESIDE_THE_PAGE = ("/sm", "/sm/<path:rest>")
+"""What answers for all that is no address of the page."""
+
+
+class PageRoute(NamedTuple):
+    """One address of the public page, and one method it is asked by."""
+
+    path: str
+    method: str
+    routing: dict
+
+    @property
+    def is_door(self):
+        """Whether it is asked for with a grant, not with a token."""
+        return self.path.startswith("/sm/c/")
+
+    @property
+    def ending(self):
+        """What comes after the token or the handle."""
+        return re.sub("^/sm/(c/)?<[^>]*>", "", self.path)
+
+    def at(self, **values):
+        """The address, with values in the place of its parameters."""
+        return re.sub("<string:([a-z]+)>", lambda found: values[found[1]], self.path)
+
+    def is_asked_by(self, request):
+        """Whether a request that was sent is one for it."""
+        pattern = re.sub("<[^>]*>", "[^/]+", self.path)
+        path = urlsplit(request.url).path
+        return request.method == self.method and bool(re.fullmatch(pattern, path))
 
 
 class SecureCase(MockEmail, MockSMS):
@@ -134,6 +165,41 @@ class SecureCase(MockEmail, MockSMS):
     def left_token(self):
         found = re.findall(r"/sm/([0-9A-Za-z]{33})", self.left_text())
         return found[-1] if found else None
+
+    def page_routes(self):
+        """All addresses of the page, from what the server goes by: one that is added,
+        by an extension too, is in each test that goes over them."""
+        modules = sorted(self.registry._init_modules)
+        rules = self.env["ir.http"]._generate_routing_rules(modules, None)
+        return [
+            PageRoute(path, method, endpoint.routing)
+            for path, endpoint in rules
+            if path.startswith("/sm/") and path not in BESIDE_THE_PAGE
+            for method in endpoint.routing["methods"]
+        ]
+
+    def rows_of(self, *tables):
+        """What stands in tables, or in all there are, as far as it takes to see whether
+        this test writes or deletes a row.
+
+        :return: list of (table, how many rows, digest of those this test has written)
+        """
+        self.env.cr.flush()
+        if not tables:
+            self.env.cr.execute(
+                """SELECT quote_ident(tablename) FROM pg_tables
+                    WHERE schemaname = 'public' ORDER BY 1"""
+            )
+            tables = [table for (table,) in self.env.cr.fetchall()]
+        self.env.cr.execute(
+            " UNION ALL ".join(
+                f"""SELECT '{table}', count(*), (sum(hashtextextended(t::text, 0))
+                    FILTER (WHERE age(t.xmin) <= age(pg_current_xact_id()::xid)))::text
+                    FROM {table} t"""
+                for table in tables
+            )
+        )
+        return self.env.cr.fetchall()
 
     def set_pin(self, owner, pin=PIN):
         return self.env["secure.pin"]._set(owner, pin)

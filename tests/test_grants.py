@@ -84,22 +84,43 @@ class TestWhatEndsAGrant(DoorCase):
         }
 
     def routes(self, visitor):
-        """The requests an open page can make."""
+        """The requests an open page can make, closing it last: (method, ending of its
+        address) by (request)."""
         page = "/" + visitor.path
         _action, hidden = self.reply_form(visitor)
         [file] = set(re.findall(r'href="(/sm/c/[^"]*/f/[^"]*)"', visitor.text))
-        return {
-            "conversation": lambda: visitor.get(page),
-            "older": lambda: visitor.get(page + "?before=" + "0" * 32),
-            "file": lambda: visitor.get(file),
-            "news": lambda: visitor.get(page + "/news"),
-            "stay": lambda: visitor.post(page + "/stay", data=hidden),
-            "reply": lambda: visitor.post(
+
+        def post(ending, **form):
+            return lambda: visitor.post(page + ending, data={**hidden, **form})
+
+        routes = {
+            ("GET", ""): lambda: visitor.get(page),
+            ("GET", "?before=" + "0" * 32): lambda: visitor.get(
+                page + "?before=" + "0" * 32
+            ),
+            ("GET", "/f/<string:uid>"): lambda: visitor.get(file),
+            ("GET", "/news"): lambda: visitor.get(page + "/news"),
+            ("GET", "/consent"): lambda: visitor.get(page + "/consent"),
+            ("POST", "/consent"): post("/consent", answer="withdrawn"),
+            ("POST", "/stay"): post("/stay"),
+            ("POST", ""): lambda: visitor.post(
                 page,
                 data={**hidden, "body": "TOO-LATE"},
                 files={"files": ("late.txt", b"late")},
             ),
+            ("POST", "/open"): post("/open", pin=WRONG_PIN),
+            ("POST", "/code"): post("/code"),
+            ("POST", "/renew"): post("/renew"),
+            ("POST", "/leave"): post("/leave"),
         }
+        known = {
+            (route.method, route.ending)
+            for route in self.page_routes()
+            if route.is_door
+        }
+        missing = known - set(routes)
+        self.assertFalse(missing, "add how an open page asks for them")
+        return routes
 
     def test_statement_27_every_end_on_every_route(self):
         for name, end in self.ends().items():
@@ -107,20 +128,33 @@ class TestWhatEndsAGrant(DoorCase):
                 sent, visitor = self.open_door(
                     partner=self.contact.copy({"email": "clara@client.example"})
                 )
+                self.agree(sent)
                 routes = self.routes(visitor)
-                self.assertEqual(routes["file"]().content, b"FILE-INSIDE")
+                file = routes["GET", "/f/<string:uid>"]()
+                self.assertEqual(file.content, b"FILE-INSIDE")
+                consent = routes["GET", "/consent"]()
+                self.assertIn("Withdraw your consent?", consent.text)
                 end(sent)
-                before = len(sent.thread.message_ids)
+                before = self.rows_of("mail_message", "secure_consent")
                 for route, ask in routes.items():
-                    with self.subTest(end=name, route=route):
+                    with self.subTest(end=name, route=route), self.gateways():
                         response = ask()
                         self.assertNotIn(CANARY, response.text)
                         self.assertNotIn("FILE-INSIDE", response.text)
                         self.assertNotIn("late.txt", response.text)
-                        self.assertEqual(len(sent.thread.message_ids), before)
-                        if route in ("news", "stay"):
+                        self.assertNotIn("CONSENT-TEXT", response.text)
+                        after = self.rows_of("mail_message", "secure_consent")
+                        self.assertEqual(after, before)
+                        if route in (("GET", "/news"), ("POST", "/stay")):
                             self.assertEqual(response.status_code, 403)
                             self.assertEqual(response.json(), {"idle_seconds": 0})
+
+    def agree(self, sent):
+        """As the contact, to a text that need not be agreed to."""
+        self.company.secure_consent_text = "CONSENT-TEXT"
+        version = self.env["secure.consent.text"]._current(self.company)
+        grant = self.grant_of(sent)
+        self.env["secure.consent"]._record(grant, "agreed", version, "192.0.2.1")
 
     def test_statement_27_archived_sender_changes_nothing(self):
         sent, visitor = self.open_door()
@@ -132,12 +166,15 @@ class TestWhatEndsAGrant(DoorCase):
         sent, visitor = self.open_door()
         moment = fields.Datetime.now() + timedelta(minutes=10)
         sent.link.sudo().expires_at = moment
+        self.agree(sent)
         routes = self.routes(visitor)
-        routes.pop("reply")
+        # For which the time has come just then
+        routes.pop(("POST", "/renew"))
         with at(moment - timedelta(seconds=4)):
             for route, ask in routes.items():
-                with self.subTest(route=route, open=True):
-                    self.assertEqual(ask().status_code, 200)
+                if route[0] == "GET" or route[1] == "/stay":
+                    with self.subTest(route=route, open=True):
+                        self.assertEqual(ask().status_code, 200)
         with at(moment + timedelta(seconds=1)):
             for route, ask in routes.items():
                 with self.subTest(route=route, open=False):

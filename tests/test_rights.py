@@ -1138,7 +1138,7 @@ class TestFullRights(SecureCase):
             first = ast.unparse(handler.body[1 if said else 0])
             self.assertRegex(first, r"self\._(link|grant)\(", handler.name)
             names.append(handler.name)
-        self.assertGreaterEqual(len(names), 9)
+        self.assertEqual(len(names), len(self.page_routes()), "one for each route")
 
     def test_statement_43_no_other_full_rights(self):
         """In one place, which the handlers come to after they have looked."""
