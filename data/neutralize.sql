@@ -29,8 +29,11 @@ UPDATE secure_pin_bulk_line
    SET state = 'failed',
        pin_sealed = NULL
  WHERE state = 'waiting';
+UPDATE secure_pin_bulk
+   SET state = 'failed'
+ WHERE state = 'running';
 
--- Notifications and codes that wait or failed do not leave
+-- Notifications and codes that wait or failed do not leave. Codes have no notification
 UPDATE mail_notification
    SET notification_status = 'canceled'
  WHERE mail_mail_id IN (

@@ -81,6 +81,38 @@ class TestNeutralize(SecureCase):
             self.env["sms.sms"]._process_queue()
             self.assertFalse(self._mails or self._sms)
 
+    def test_statement_51_codes_that_wait_do_not_leave(self):
+        """They belong to no message of a contact's: nobody is told how they fared."""
+        self.company.secure_pin_source = "code"
+        for channel in ("email", "sms"):
+            link = self.wait(channel).link.sudo()
+            self.assertFalse(self.env["secure.code"]._ask(link, "192.0.2.1"))
+        mine = [("secure_code_id", "!=", False)]
+        [mail] = self.env["mail.mail"].search(mine)
+        [sms] = self.env["sms.sms"].search(mine)
+        self.assertEqual((mail.state, sms.state), ("outgoing", "outgoing"))
+        self.assertFalse(mail.mail_message_id.notification_ids)
+        self.assertFalse(sms.mail_message_id)
+        self.neutralize()
+        self.assertEqual((mail.state, sms.state), ("cancel", "canceled"))
+        with self.gateways():
+            self.env["mail.mail"].process_email_queue(email_ids=mail.ids)
+            self.env["sms.sms"]._process_queue()
+            self.assertFalse(self._mails or self._sms)
+
+    def test_statement_51_pins_that_wait_are_forgotten(self):
+        bulks = self.env["secure.pin.bulk"].with_user(self.manager)
+        with patch.object(type(bulks), "_run_chunk", lambda bulk: None):
+            bulk = bulks._set_pins({self.contact: PIN}, "imported").sudo()
+        line = bulk.line_ids
+        self.assertEqual((line.state, bulk.state), ("waiting", "running"))
+        self.assertTrue(line.pin_sealed)
+        self.neutralize()
+        self.assertEqual((line.state, bulk.state), ("failed", "failed"))
+        self.assertFalse(line.pin_sealed)
+        self.env["secure.pin.bulk"]._cron_run()
+        self.assertFalse(self.env["secure.pin"]._of(self.contact))
+
     def test_statement_51_what_left_is_told_as_it_was(self):
         with self.gateways():
             sent = self.wait("email")
@@ -127,6 +159,10 @@ class TestNeutralize(SecureCase):
             self.visitor.get(path)
             self.assertEqual(self.visitor.status, 410)
             self.assertNotIn(CANARY, self.visitor.text)
+        # Whatever becomes of its link, a door that stood open is closed for good
+        self.assertLessEqual(grant.expires_at, fields.Datetime.now())
+        sent.link.sudo().revoked_at = False
+        self.assertFalse(grant._holds())
 
     def test_statement_51_nothing_new_is_sent(self):
         self.neutralize()
