@@ -315,7 +315,8 @@ SETTINGS = {
 @tagged("post_install", "-at_install")
 class TestEverySetting(SecureCase):
     def test_statement_45_each_has_its_test(self):
-        """What can be set on the settings page and has no row above."""
+        """Each setting has a row above, and the test that it names exists. That this
+        test fails when the setting is ignored is for whoever writes the row to see."""
         fields_of = self.env["res.config.settings"]._fields
         found = {
             name
