@@ -2,7 +2,8 @@
 
 Ten thousand attackers against the module's own code, each with a victim of their own,
 as many network addresses and links as they like, and a clock that jumps to the end of
-each lock; then one attacker against the running server, up to the first lock.
+each lock; before, one attacker against the running server, up to the first lock. Exit
+code 0 means that the server locked, and that none had more guesses than it allows.
 """
 
 import os
@@ -10,12 +11,13 @@ import re
 import time
 
 import requests
-from smoke import tell
+from smoke import check, tell
 from stage import Stage
 
 ATTACKERS = int(os.environ.get("ATTACKERS") or 10_000)
 LENGTHS = (4, 6)
 WRONG_IN_A_ROW = 10  # more than the server lets through
+LOCKED = 429
 
 SIMULATION = """
 import itertools
@@ -117,6 +119,7 @@ with patch.object(type(env["secure.pin"]), "_note_try", lambda *args: None), \\
         env.invalidate_all()
         done += size
 result = dict(space=space, hits=hits, guesses=sum(counts), most=max(counts),
+              allowed=pin_policy.WRONG_PINS_PER_CONTACT,
               longest_hours=longest.total_seconds() / 3600)
 """
 
@@ -156,20 +159,18 @@ def real_run(stage):
     session, seconds = requests.Session(), []
     for number in range(WRONG_IN_A_ROW):
         gate = session.get(stage.base_url + path, timeout=30).text
-        hidden = re.search(r'name="form_token"[^>]*value="([0-9a-f]+)"', gate)
-        if not hidden:
-            break
+        form_token = re.search(r'name="form_token"[^>]*value="([0-9a-f]+)"', gate)[1]
         start = time.monotonic()
         answer = session.post(
             stage.base_url + path,
             data={
-                "form_token": hidden[1],
+                "form_token": form_token,
                 "pin": f"7406{10 + number}",
             },
             timeout=30,
         )
         seconds.append(time.monotonic() - start)
-        if answer.status_code == 429:
+        if answer.status_code == LOCKED:
             break
     return {
         "answers_before_lock": len(seconds) - 1,
@@ -179,7 +180,7 @@ def real_run(stage):
 
 
 def main():
-    """Both, into build/bench.json."""
+    """Both, into build/bench.json; then what must hold."""
     stage = Stage.here()
     real = real_run(stage)
     tell(f"on the server: {real}")
@@ -187,6 +188,13 @@ def main():
     for length in LENGTHS:
         figures[f"guess_{length}_digits"] = simulate(stage, length)
     stage.write_bench(figures)
+    check(real["status"] == LOCKED, f"the server locks after {WRONG_IN_A_ROW} at most")
+    for length in LENGTHS:
+        found = figures[f"guess_{length}_digits"]
+        check(
+            0 < found["most"] <= found["allowed"],
+            f"{length} digits: nobody had more than {found['allowed']} guesses",
+        )
 
 
 if __name__ == "__main__":
