@@ -8,6 +8,7 @@ half typed, new messages, and that a script without a gesture opens nothing.
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 
 from road import PIN, SET_UP, STAFF, WRONG_PIN, compose, log_in
 from road import send as send_form
@@ -43,6 +44,23 @@ for number in range({count}):
         thread=sent.thread.id, message=sent.message.id, link=sent.link.id,
         url=sent.link.sudo()._urls()[sent.link.id]))
 """
+QUESTIONS = """
+staff = env["res.users"].search([("login", "=", "{staff}")])
+contact = env["res.partner"].create(dict(
+    name="Carla Client", email="carla@client.example", phone="+32 470 12 34 57",
+    country_id=env.ref("base.be").id, lang="{lang}", ref="{value}"))
+field = env["ir.model.fields"]._get("res.partner", "ref")
+env.company.write(dict(
+    secure_pin_required=False, secure_pin_field_id=field.id,
+    secure_consent_text="{consent}"))
+[sent] = env["secure.thread"].with_user(staff)._send([dict(
+    partner=contact, company=env.company, body="<p>Without a PIN of its own</p>")])
+result = dict(company=env.company.id, thread=sent.thread.id,
+    url=sent.link.sudo()._urls()[sent.link.id])
+"""
+CONSENT = "May we write to you here? See https://practice.example/privacy"
+VALUE, WRONG_VALUE = "AB-4711-77", "AB-4711-78"
+WRONG_CODE = "000000"
 AGAIN = """
 staff = env["res.users"].search([("login", "=", "{staff}")])
 thread = env["secure.thread"].with_user(staff).browse({thread})
@@ -175,6 +193,75 @@ class PageChecks:
         self.look(page, view, "replaced", has="h1 >> text=newer link")
         page.goto(f"{self.stage.base_url}/sm/{'0' * 33}")
         self.look(page, view, "unknown", has="h1 >> text=does not work")
+        self.questions(page, view)
+
+    def questions(self, page, view):
+        """A conversation without a PIN of its own: a field's value, a code or a button
+        opens it, and then consent is asked for."""
+        code = QUESTIONS.format(
+            staff=STAFF, lang=self.lang, value=VALUE, consent=CONSENT
+        )
+        sent = self.stage.odoo(code)
+        self.stage.psql("DELETE FROM secure_attempt")
+        change = partial(self.change, sent["company"])
+        change(secure_pin_source="field")
+        page.goto(sent["url"])
+        self.look(page, view, "gate for a field's value", has="#pin[inputmode=text]")
+        self.enter(page, WRONG_VALUE)
+        self.look(page, view, "wrong value", has="#error")
+        change(secure_pin_source="code")
+        page.goto(sent["url"])
+        asking = "form[action$='/code'] button:not(.quiet)"
+        self.look(page, view, "gate for a code", has=asking)
+        page.click("details:first-of-type summary")
+        self.look(page, view, "gate for a code, its field open", has="#pin:visible")
+        page.click(asking)
+        page.wait_for_load_state()
+        self.look(page, view, "code asked for", has="[role=status]")
+        self.enter(page, WRONG_CODE)
+        self.look(page, view, "wrong code", has="#error")
+        change(secure_pin_source="default")
+        page.goto(sent["url"])
+        only_button = "main form:not(:has(#pin)) button"
+        self.look(page, view, "gate without a PIN", has=only_button)
+        self.consent(page, view, change, only_button)
+
+    def consent(self, page, view, change, enter):
+        """Asked for, declined, given, withdrawn, and asked for anew.
+
+        :param change: changes settings of the company
+        :param enter: the button at the gate
+        """
+        agree, decline, withdraw = (
+            f"button[value={answer}]" for answer in ("agreed", "declined", "withdrawn")
+        )
+        change(secure_consent_for="everybody")
+        page.click(enter)
+        page.wait_for_selector(decline)
+        self.look(page, view, "consent asked for", has=decline)
+        page.click(decline)
+        page.wait_for_selector("details")
+        page.click("summary")
+        self.look(page, view, "consent declined", has=f"details {agree}")
+        page.click(agree)
+        page.wait_for_selector("#conversation")
+        self.look(page, view, "conversation after consent", has="[href$='/consent']")
+        page.click("[href$='/consent']")
+        page.wait_for_selector(withdraw)
+        self.look(page, view, "consent to be withdrawn", has=withdraw)
+        change(secure_consent_text=f"{CONSENT} (2)")
+        page.goto(page.url.removesuffix("/consent"))
+        self.look(page, view, "consent to a new text", has=".box.good")
+        change(secure_consent_text=f"{CONSENT} (3)")
+        page.click(agree)
+        page.wait_for_selector("[role=alert]")
+        self.look(page, view, "text changed meanwhile", has=f"[role=alert] ~ form {agree}")
+        page.click(agree)
+        page.click("[href$='/consent']")
+        page.click(withdraw)
+        page.wait_for_selector("details")
+        self.look(page, view, "consent withdrawn", has=f"details {agree}")
+        change(secure_consent_for="nobody")
 
     def ends(self, page, view, send):
         """What the page says before and after it closes."""
@@ -450,6 +537,10 @@ class PageChecks:
         """As if time had passed."""
         where = f"WHERE thread_id = {send['thread']}"
         self.stage.psql(f"UPDATE secure_grant SET {values} {where}")
+
+    def change(self, company, **values):
+        """In the settings, while the page is open."""
+        self.stage.call("res.company", "write", [company], values)
 
     def set_link(self, send, values):
         """As if something had happened to the link."""
