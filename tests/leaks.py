@@ -32,6 +32,8 @@ from ..tools import token as tokens
 
 SHORTEST_FORM = 6
 """A shorter piece of base64 stands in every other ciphertext, by chance."""
+SHORTEST_SURE_NUMBER = 10
+"""Fewer digits stand in random numbers and digests, by chance."""
 DEEPEST = 3
 """How many times a thing may be packed: base64 of a zip of gzip."""
 WIDE = ("utf-16-le", "utf-16-be")
@@ -43,6 +45,9 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 FRACTIONS = re.compile(r"(\d\d:\d\d:\d\d)[.,]\d+")
 """Of seconds, in rows and in the log."""
+RANDOM = re.compile(r"(?i)(?=[0-9]*[a-f])[0-9a-f]{12,}|[0-9]{10,}")
+"""Digests, keys' names, numbers of mails, bytes as PostgreSQL writes them (which are
+read as bytes, too): short digits stand in one of these in one of a hundred scans."""
 
 
 class Needle:
@@ -51,29 +56,31 @@ class Needle:
     def __init__(self, text):
         self.text = text
         escaped = quopri.encodestring(text.encode()).decode()
-        self._plain = {
-            _squeezed(form).lower()
-            for form in (
-                text,
-                escaped,
-                *(text.encode(code).hex() for code in ("utf-8", *WIDE)),
-            )
-        }
+        self._plain = {_squeezed(form).lower() for form in (text, escaped)}
+        self._hex = {text.encode(code).hex() for code in ("utf-8", *WIDE)}
         self._base64 = {
             form for code in ("utf-8", *WIDE) for form in disguises(text.encode(code))
         }
+        self._is_short = text.isdigit() and len(text) < SHORTEST_SURE_NUMBER
 
     def is_in(self, text):
         """Whether a text, or what it stands for, holds the needle."""
-        if self.text.isdigit():
-            # Six digits of a moment are those of a code now and then
-            text = FRACTIONS.sub(r"\1", text)
-        joined = re.sub(r"=\r?\n|\s+", "", text)
+        joined = _joined(text)
         if any(form in joined for form in self._base64):
             return True
-        return any(
-            form in spelling for spelling in _spellings(joined) for form in self._plain
-        )
+        if not self._is_short:
+            forms = self._plain | self._hex
+            return any(form in one for one in _spellings(joined) for form in forms)
+        if any(form in one for one in _spellings(joined) for form in self._hex):
+            return True
+        # Six digits of a moment are those of a code now and then
+        text = _joined(RANDOM.sub("#", FRACTIONS.sub(r"\1", text)))
+        return any(form in one for one in _spellings(text) for form in self._plain)
+
+
+def _joined(text):
+    """Without what mails and logs break lines with."""
+    return re.sub(r"=\r?\n|\s+", "", text)
 
 
 def _spellings(text):

@@ -314,3 +314,30 @@ class TestForms(SecureCase):
     def test_what_cannot_be_unpacked_is_passed_over(self):
         for data in (b"\x1f\x8bno", b"\x78no", b"PK\x03\x04no", b"", b"\0"):
             self.assertTrue(list(texts_in(data)))
+
+    def test_digits_that_stand_somewhere_by_chance(self):
+        """In digests, in numbers of mails and in bytes as PostgreSQL writes them."""
+        needle = Needle("839174")
+        for text in (
+            "cookie_hash 1f0c9a6b839174d2e4457c",
+            "<791548391743841.1795346015.666285991668701-openerp@practice>",
+            "boundary================4839174241943763114==",
+            "+32839174456",
+            r"\x30a17839174c2f5e90",
+            "2026-11-22 10:11:12.839174",
+        ):
+            self.assertFalse(needle.is_in(text), text)
+        for text in (
+            "code839174",
+            "a839174b",
+            "(1,839174,2)",
+            "8391 74",
+            '{"pin": "839174"}',
+            "pin=839174&x=1f0c9a6bd2e4457c",
+            "%38%33%39%31%37%34",
+            r"\x2d2d3833393137342d2d",
+            "x" + "839174".encode().hex(),
+        ):
+            self.assertTrue(needle.is_in(text), text)
+        longer = "839174205613"
+        self.assertTrue(Needle(longer).is_in(f"1f0c9a6b{longer}d2e4457c"))
