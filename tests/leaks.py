@@ -45,9 +45,12 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 FRACTIONS = re.compile(r"(\d\d:\d\d:\d\d)[.,]\d+")
 """Of seconds, in rows and in the log."""
-RANDOM = re.compile(r"(?i)(?=[0-9]*[a-f])[0-9a-f]{12,}|[0-9]{10,}")
-"""Digests, keys' names, numbers of mails, bytes as PostgreSQL writes them (which are
-read as bytes, too): short digits stand in one of these in one of a hundred scans."""
+LONG_VALUES = re.compile(
+    r"(?i)(?=[0-9]*[a-f])[0-9a-f]{12,}|[0-9]{10,}(?:\.[0-9]+)?|\+[0-9][0-9 ]{8,}"
+)
+"""Digests, keys' names, numbers of mails, telephone numbers, bytes as PostgreSQL writes
+them (which are read as bytes, too): short digits stand in one of these in one of a
+hundred scans."""
 
 
 class Needle:
@@ -74,7 +77,7 @@ class Needle:
         if any(form in one for one in _spellings(joined) for form in self._hex):
             return True
         # Six digits of a moment are those of a code now and then
-        text = _joined(RANDOM.sub("#", FRACTIONS.sub(r"\1", text)))
+        text = _joined(LONG_VALUES.sub("#", FRACTIONS.sub(r"\1", text)))
         return any(form in one for one in _spellings(text) for form in self._plain)
 
 

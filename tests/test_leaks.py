@@ -316,13 +316,14 @@ class TestForms(SecureCase):
             self.assertTrue(list(texts_in(data)))
 
     def test_digits_that_stand_somewhere_by_chance(self):
-        """In digests, in numbers of mails and in bytes as PostgreSQL writes them."""
+        """In digests, long numbers and bytes as PostgreSQL writes them."""
         needle = Needle("839174")
         for text in (
             "cookie_hash 1f0c9a6b839174d2e4457c",
             "<791548391743841.1795346015.666285991668701-openerp@practice>",
             "boundary================4839174241943763114==",
-            "+32839174456",
+            "+32 470 83 91 74",
+            '{"create_time": 1795346015.839174}',
             r"\x30a17839174c2f5e90",
             "2026-11-22 10:11:12.839174",
         ):
