@@ -255,7 +255,9 @@ class PageChecks:
         change(secure_consent_text=f"{CONSENT} (3)")
         page.click(agree)
         page.wait_for_selector("[role=alert]")
-        self.look(page, view, "text changed meanwhile", has=f"[role=alert] ~ form {agree}")
+        self.look(
+            page, view, "text changed meanwhile", has=f"[role=alert] ~ form {agree}"
+        )
         page.click(agree)
         page.click("[href$='/consent']")
         page.click(withdraw)

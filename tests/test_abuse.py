@@ -21,7 +21,6 @@ from .common import (
     CANARY,
     CANARY_FILE,
     CANARY_FILE_NAME,
-    CANARY_SUBJECT,
     PIN,
     SecureCase,
     Visitor,
@@ -627,7 +626,7 @@ class TestAlike(SecureCase):
 
     @contextmanager
     def counted_macs(self):
-        """What MACs are made for meanwhile; one that fails for want of a key is none."""
+        """What MACs are made for meanwhile; one that lacks its key is none."""
         made, mac = [], Keyring.mac
 
         def counting(ring, purpose, *args):

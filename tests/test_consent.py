@@ -78,8 +78,15 @@ class ConsentCase(SecureCase):
         """Nothing of the conversation, in text or headers, on any door route."""
         door = "/" + "/".join(visitor.path.split("/")[:3])
         sealed = self.env["ir.attachment"].sudo().search([("secure_uid", "!=", False)])
-        roads = [door, door + "?before=999999", door + "/consent"]
-        roads += [f"{door}/f/{file.secure_uid}" for file in sealed]
+        handle = door.rpartition("/")[2]
+        roads = {
+            route.at(handle=handle, uid=file.secure_uid)
+            for route in self.page_routes()
+            if route.is_door and route.method == "GET"
+            for file in sealed
+        }
+        self.assertIn(f"{door}/news", roads)
+        roads.add(door + "?before=999999")
         for road in roads:
             visitor.get(road)
             seen = f"{visitor.text} {visitor.response.headers}"

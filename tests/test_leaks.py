@@ -337,7 +337,7 @@ class TestForms(SecureCase):
             "pin=839174&x=1f0c9a6bd2e4457c",
             "%38%33%39%31%37%34",
             r"\x2d2d3833393137342d2d",
-            "x" + "839174".encode().hex(),
+            "x" + b"839174".hex(),
         ):
             self.assertTrue(needle.is_in(text), text)
         longer = "839174205613"

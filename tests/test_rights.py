@@ -444,8 +444,8 @@ class TestOtherMethods(RightsCase):
         "sms_sms",
     )
     MANY = 600
-    """How many calls are answered to each person at least, of some 2,000: what fails for
-    the arguments it is given shows nothing of rights."""
+    """How many calls are answered to each person at least, of some 2,000: what fails
+    for the arguments it is given shows nothing of rights."""
     GUESSES = {
         "act_type_xmlids": [],
         "aggregates": ["__count"],
