@@ -34,9 +34,9 @@ class SecureDraftPictures(models.AbstractModel):
 
     @api.model
     def _embed_pictures(self, drafts):
-        """Put into each text to a contact the pictures it shows: those that its sender
-        may read, each read once for all drafts. In the place of any other stands that
-        there was one.
+        """Put into each text to a contact the pictures it shows: those that anybody may
+        see, or its sender uploaded for it, each read once for all drafts. In the place
+        of any other stands that there was one.
         """
         found = defaultdict(dict)
         for draft in drafts:
@@ -101,27 +101,38 @@ class SecureDraftPictures(models.AbstractModel):
 
     @api.model
     def _stored_picture(self, match, query):
-        """What Odoo itself would show this user at an address."""
+        """What anybody may see at an address, or was uploaded for a text by this user.
+
+        Not what its sender may see: whoever writes to them, or fills in a field of the
+        record, puts numbers into a text that is quoted to a contact.
+        """
         named = {"model": "ir.attachment", "field": "raw", **match.groupdict()}
-        # Not with the rights of whatever sends: with those of who it sends for. OdooBot
-        # may read all there is: what it sends by itself shows what anybody may see.
-        binaries = self.env["ir.binary"].sudo(False)
-        if self.env.uid == SUPERUSER_ID:
-            binaries = binaries.with_user(self.env.ref("base.public_user"))
-        record = binaries._find_record(
-            res_model=named["model"],
-            res_id=int(named["id"]),
-            access_token=query.get("access_token", [None])[0],
-            field=named["field"],
+        number, token = int(named["id"]), query.get("access_token", [None])[0]
+        is_file = named["model"] == "ir.attachment"
+        # OdooBot uploads nothing for a text
+        if is_file and self.env.uid != SUPERUSER_ID:
+            own = self.env["ir.attachment"]._secure_pending([number])
+            if own:
+                [(_name, data)] = own._secure_files()
+                return data
+        anybody = self.env.ref("base.public_user")
+        record = (
+            self.env["ir.binary"]
+            .with_user(anybody)
+            ._find_record(
+                res_model=named["model"],
+                res_id=number,
+                access_token=token,
+                field=named["field"],
+            )
         )
-        if record._name != "ir.attachment":
-            if record._fields[named["field"]].type != "binary":
-                return b""
-            return base64.b64decode(record[named["field"]] or b"")
-        if not record._secure_among():
-            return record.raw or b""
-        readable = record.sudo(False)._secure_readable()
-        return readable._secure_data() if readable else b""
+        if is_file:
+            # The public user is all visitors: it reads what any of them uploaded
+            shared = bool(token) or record.sudo().public
+            return b"" if not shared or record._secure_among() else record.raw or b""
+        if record._fields[named["field"]].type != "binary":
+            return b""
+        return base64.b64decode(record[named["field"]] or b"")
 
     @api.model
     def _logo(self, query, company):

@@ -33,11 +33,10 @@ def data_uri(data, mimetype="image/png"):
 @tagged("post_install", "-at_install")
 class TestPictures(SecureCase):
     def attachment(self, data, user=None, **values):
-        return (
-            self.env["ir.attachment"]
-            .with_user(user or self.sender)
-            .create({"name": "picture.png", "raw": data, **values})
-        )
+        """A picture as Odoo's editor uploads it for a text."""
+        file = {"name": "picture.png", "raw": data, "res_model": "mail.compose.message"}
+        files = self.env["ir.attachment"].with_user(user or self.sender)
+        return files.create({**file, **values})
 
     def page(self, body, **values):
         """A text as the contact gets to see it."""
@@ -91,18 +90,74 @@ class TestPictures(SecureCase):
         self.assertIn(data_uri(png()), shown)
         self.assertIn(LEFT_OUT, shown)
 
-    def test_only_what_the_sender_may_read(self):
-        """A number in an address opens nobody's file."""
-        foreign = self.attachment(png(), user=self.manager)
-        own = self.send(attachments=[("x.png", png())], user=self.colleague)
-        sealed = own.message.sudo().attachment_ids
-        for file in (foreign, sealed):
-            text = self.page(
-                f'before <img src="/web/image/{file.id}" alt="Seal"/> after'
-            )
-            self.assertNotIn("data:image/png", text)
-            self.assertIn(f"before {LEFT_OUT} Seal", text)
-        self.assertFalse(foreign.sudo().public or foreign.sudo().access_token)
+    def test_statement_07_no_number_in_a_text_opens_a_file(self):
+        """A client writes to us `<img src="/web/image/78">`, staff quote it in their
+        answer: numbers count up, and what its sender may read is not the client's."""
+        other = self.send(
+            attachments=[("x.png", png())], partner=self.other_contact, user=self.sender
+        )
+        files = self.env["ir.attachment"]
+        of_contact = {"res_model": "res.partner", "res_id": self.other_contact.id}
+        self.other_contact.image_1920 = base64.b64encode(png())
+        foreign = (
+            other.message.sudo().attachment_ids,
+            self.attachment(png(), user=self.manager),
+            self.attachment(png(), user=self.manager, res_model="secure.compose"),
+            self.attachment(png(), user=self.env.ref("base.user_admin"), **of_contact),
+            self.attachment(png(), user=self.env.ref("base.user_root")),
+            files.with_user(self.sender).create({"name": "x.png", "raw": png()}),
+            files.sudo().search(
+                [
+                    *((name, "=", value) for name, value in of_contact.items()),
+                    ("res_field", "=", "image_1920"),
+                ]
+            ),
+        )
+        for file in foreign:
+            for query in ("", "?access_token=x"):
+                with self.subTest(file=file.sudo().res_model, query=query):
+                    text = self.page(
+                        f'before <img src="/web/image/{file.id}{query}" alt="Seal"/>'
+                        f' after <img width="1" src="/web/image/{file.id}{query}"/>'
+                    )
+                    self.assertNotIn("data:image/png", text)
+                    self.assertIn(f"before {LEFT_OUT} Seal", text)
+            self.assertFalse(file.sudo().public or file.sudo().access_token)
+
+    def test_fields_of_records_that_anybody_may_see(self):
+        """A company's logo; no contact's picture, whoever sends."""
+        self.company.logo = base64.b64encode(png(16))
+        self.other_contact.image_1920 = base64.b64encode(png())
+        for user in (self.env.ref("base.user_root"), self.manager):
+            with self.subTest(user=user.login):
+                text = self.page(
+                    f'<img src="/web/image/res.company/{self.company.id}/logo"/>'
+                    f'<img src="/web/image/res.partner/{self.other_contact.id}/image_128'
+                    '" alt="Otto"/>',
+                    user=user,
+                )
+                self.assertEqual(text.count("data:image/png"), 1)
+                self.assertIn(f"{LEFT_OUT} Otto", text)
+
+    def test_files_named_with_their_token(self):
+        """As Odoo's editor names what it uploads for templates and signatures."""
+        admin = self.env.ref("base.user_admin")
+        file = self.attachment(
+            png(), user=admin, res_model="res.partner", res_id=self.contact.id
+        )
+        [token] = file.with_user(admin).generate_access_token()
+        for user in (self.env.ref("base.user_root"), self.sender):
+            address = f"/web/image/{file.id}?access_token={token}"
+            text = self.page(f'<img src="{address}"/>', user=user)
+            self.assertIn(data_uri(png()), text)
+            self.assertNotIn(token, text)
+
+    def test_uploaded_for_this_text_though_sealed(self):
+        file = self.attachment(png(), res_model="secure.compose")
+        self.assertTrue(file.sudo().secure_uid)
+        self.assertIn(
+            data_uri(png()), self.page(f'<img src="/web/image/{file.id}"/>')
+        )
 
     def test_what_the_system_sends_shows_what_anybody_may_see(self):
         """OdooBot, who sends for automations, may read all: a text filled in from a
