@@ -108,15 +108,16 @@ class PageAnswers:
         """
         if not grant:
             return self._state_page("closed", grant.link_id, 403, text=self._own(text))
-        if text:
-            grant._keep_draft(text)
         link, path = grant.link_id, self._door_path(grant)
-        # What leads nowhere any more may stay so: the text is handed back
-        lost = text if link._state() == "revoked" else ""
+        # Where there may be no way in any more, or for whoever was shut out, it is
+        # handed back: what is kept will be found by who has the PIN by then
+        lost = "" if grant._fits() and link._state() != "revoked" else text
+        if text and not lost:
+            grant._keep_draft(text)
         kept = bool(grant.draft_sealed) and not lost
         return self._closed_gate(
             link, renew_path=path, kept=kept, text=lost
-        ) or self._gate_page(link, path + "/open", grant=grant)
+        ) or self._gate_page(link, path + "/open", grant=grant, text=lost)
 
     def _kept_out(self, grant, status=200, text=""):
         """What routes behind the door ask before anything else: an answer for whoever
@@ -160,7 +161,7 @@ class PageAnswers:
     def _unknown(self):
         return self._state_page("unknown", self._env()["secure.link"], 404)
 
-    def _gate_page(self, link, action, status=200, grant=None, error=""):
+    def _gate_page(self, link, action, status=200, grant=None, error="", text=""):
         question = link.env["secure.pin"]._question(link)
         html = self._pages()._gate(
             link.thread_id.company_id,
@@ -168,7 +169,8 @@ class PageAnswers:
             form_token=(grant or link)._form_token(),
             question=question,
             error=error,
-            kept=bool(grant and grant.draft_sealed),
+            kept=bool(grant and grant.draft_sealed and not text),
+            text=text,
             asked=question.rule == "code" and bool(request.params.get("code")),
         )
         return self._respond(html, status)

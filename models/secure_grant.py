@@ -99,15 +99,22 @@ class SecureGrant(models.Model):
 
     def _holds(self):
         """Whether the door is still open. Everything that ends a grant early is looked
-        at here, at each request."""
+        at here and in :meth:`_fits`, at each request."""
         now = fields.Datetime.now()
-        thread, link = self.thread_id, self.link_id
         return bool(
             self
             and now < self.idle_until
             and now < self._hard_end()
-            and not link.revoked_at
-            and not link._key_is_gone()
+            and not self.link_id._key_is_gone()
+            and self._fits()
+        )
+
+    def _fits(self):
+        """Whether nothing but time has closed the door: who was shut out by a new PIN
+        or the like must not put words behind it any more."""
+        thread, link = self.thread_id, self.link_id
+        return bool(
+            not link.revoked_at
             and thread.active
             and self.contact_id == thread.partner_id.id
             and thread.partner_id.active
@@ -194,7 +201,8 @@ class SecureGrant(models.Model):
 
     def _take_over_draft(self):
         """What was half typed behind a door that has closed is found behind the next
-        one to the same conversation: by this link or another, after a new PIN too."""
+        one to the same conversation: by this link or another, after a new PIN too.
+        It came from a door that was open, or that only time had closed."""
         others = self.sudo().search(
             [
                 ("thread_id", "=", self.thread_id.id),

@@ -31,7 +31,7 @@ class SecurePage(models.AbstractModel):
         :param actions: (where its form goes, where codes are asked for)
         :param question: ``Question``
         :param state: ``error`` to be told, whether a half-typed text is ``kept`` behind
-            it, and whether a code was ``asked`` for
+            it, or the ``text`` handed back, and whether a code was ``asked`` for
         """
         if any(state.values()):
             return self._render_gate(
@@ -65,7 +65,7 @@ class SecurePage(models.AbstractModel):
                 "form_token": form_token,
                 "question": question,
                 "rule": question.rule,
-                **{"error": "", "kept": False, "asked": False, **state},
+                **{"error": "", "kept": False, "text": "", "asked": False, **state},
             },
         )
 

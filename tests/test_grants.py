@@ -219,14 +219,51 @@ class TestWhatIsNotLost(DoorCase):
             self.assertNoLeak(scan, self.token, PIN)
 
     def test_after_a_new_pin(self):
+        """Kept before: found behind it. Sent after: handed back, to be copied."""
         sent, visitor = self.open_door()
+        self.send_text(visitor, "kept before", resume="1")()
         send = self.send_text(visitor)
         self.set_pin(sent.thread, NEW_PIN)
         send()
+        self.assertIn(f">{CANARY_REPLY}</textarea>", visitor.text)
+        self.assertNotIn("has been kept", visitor.text)
+        self.assertNotIn("kept before", visitor.text)
         visitor.submit(pin=PIN)
         self.assertEqual(visitor.status, 403)
+        self.assertNotIn("kept before", visitor.text)
         visitor.submit(pin=NEW_PIN)
-        self.assertIn(CANARY_REPLY, visitor.text)
+        self.assertIn(">kept before</textarea>", visitor.text)
+        self.assertNotIn(CANARY_REPLY, visitor.text)
+
+    def test_statement_27_who_was_shut_out_puts_no_words_behind_the_door(self):
+        """Neither into the reply box of the client who has the new PIN, nor of whoever
+        the conversation belongs to by then."""
+        ways = {
+            "new PIN": lambda sent: self.set_pin(sent.thread, NEW_PIN),
+            "new address": lambda sent: sent.thread.partner_id.write(
+                {"email": f"new{sent.thread.id}@client.example"}
+            ),
+            "merged": TestWhatEndsAGrant.ends(self)["contact merged"],
+            "withdrawn": lambda sent: sent.thread.with_user(
+                self.sender
+            ).action_revoke(),
+        }
+        for name, shut_out in ways.items():
+            for later in (timedelta(0), GRANT_IDLE + timedelta(seconds=2)):
+                with self.subTest(way=name, later=later):
+                    # Merged ones are gone
+                    own = {"name": "Cleo", "email": "clara@client.example"}
+                    contact = self.env["res.partner"].create(own)
+                    sent, thief = self.open_door(partner=contact)
+                    send = self.send_text(thief)
+                    shut_out(sent)
+                    with at(fields.Datetime.now() + later):
+                        send()
+                        self.assertIn(f">{CANARY_REPLY}</textarea>", thief.text)
+                        self.assertNotIn(CANARY, thief.text)
+                        self.assertEqual(self.kept(sent), [])
+                        door, _secret = self.env["secure.grant"]._open(sent.link)
+                        self.assertEqual(door._draft(), "")
 
     def test_behind_a_new_link_after_the_old_one_expired(self):
         """By the page's own button, in another browser too."""
