@@ -35,9 +35,13 @@ class MailActivity(models.Model):
             if activity.res_model == "secure.thread" and not content.is_empty(
                 activity.note
             ):
-                raise UserError(
-                    self.env._(
-                        "Notes of activities are not sealed. Please write the note "
-                        "into the conversation with “Log note”."
-                    )
-                )
+                raise self._secure_note_refusal()
+
+    @api.model
+    def _secure_note_refusal(self):
+        return UserError(
+            self.env._(
+                "Notes of activities are not sealed. Please write the note into the "
+                "conversation with “Log note”."
+            )
+        )

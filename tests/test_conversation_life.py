@@ -242,6 +242,52 @@ class TestTodos(SecureCase):
         )
         self.assertIn("fine here", elsewhere.note)
 
+    def test_statement_20_dialogs_of_odoo_keep_no_text(self):
+        """Odoo saves its dialogs before their button is pressed, and keeps them for a
+        while."""
+        dialogs = {
+            "mail.activity.schedule": ("note", {"summary": "Call back"}),
+            "mail.followers.edit": (
+                "message",
+                {"partner_ids": self.colleague.partner_id.ids, "notify": True},
+            ),
+        }
+        for model, (name, values) in dialogs.items():
+            forms = self.env[model].with_user(self.sender)
+            where = {"res_model": "secure.thread", "res_ids": f"[{self.thread.id}]"}
+            with self.subTest(model=model), self.leak_scan() as scan:
+                by_context = forms.with_context(
+                    active_model="secure.thread",
+                    active_ids=self.thread.ids,
+                    default_res_model="secure.thread",
+                )
+                with self.assertRaisesRegex(UserError, "not sealed"):
+                    forms.create({**where, **values, name: f"<p>{CANARY}</p>"})
+                with self.assertRaisesRegex(UserError, "not sealed"):
+                    by_context.create({**values, name: CANARY})
+                form = forms.create({**where, **values, name: "<p><br></p>"})
+                with self.assertRaisesRegex(UserError, "not sealed"):
+                    form.write({name: CANARY})
+                elsewhere = forms.create(
+                    {
+                        "res_model": "res.partner",
+                        "res_ids": f"[{self.contact.id}]",
+                        **values,
+                        name: "fine here",
+                    }
+                )
+                with self.assertRaisesRegex(UserError, "not sealed"):
+                    elsewhere.write({**where, name: CANARY})
+                self.assertIn("fine here", elsewhere[name])
+                with self.gateways():
+                    if model == "mail.followers.edit":
+                        form.edit_followers()
+                    else:
+                        form.action_schedule_activities()
+                self.assertNoLeak(scan)
+        self.assertIn(self.colleague.partner_id, self.thread.message_partner_ids)
+        self.assertEqual(self.thread.activity_ids.mapped("summary"), ["Call back"])
+
     def test_cannot_be_moved_in_with_a_note(self):
         todo = self.contact.activity_schedule(
             "mail.mail_activity_data_todo", user_id=self.sender.id, note=CANARY

@@ -1,8 +1,10 @@
 from . import (
     base_partner_merge_automatic_wizard,
+    mail_activity_schedule,
     mail_compose_message,
     mail_compose_message_listed,
     mail_compose_message_send,
+    mail_followers_edit,
     mail_template_preview,
     mail_compose_message_screen,
     secure_compose,
