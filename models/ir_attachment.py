@@ -3,6 +3,7 @@ import base64
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.http import Stream
+from odoo.tools import clean_context
 
 from odoo.addons.mail.tools.discuss import Store
 
@@ -13,7 +14,7 @@ from .sealed_fields import SealedColumn
 SEALED_MODELS = frozenset({"secure.thread", "secure.compose", "secure.dispatch"})
 """Files of these are sealed as they arrive."""
 READ_INSIDE = ("secure.thread", "secure.dispatch")
-"""Who may read one of these reads its files."""
+"""Who may read one of these reads its files. None but own code adds to them."""
 PENDING_MODELS = ("secure.compose", "mail.compose.message")
 SEALED_FIELDS = frozenset({"secure_uid", "secure_name", "secure_mimetype"})
 FROZEN_FIELDS = SEALED_FIELDS | frozenset(
@@ -69,8 +70,12 @@ class IrAttachment(models.Model):
         ours = [vals for vals, flag in zip(vals_list, sealed, strict=True) if flag]
         rest = [vals for vals, flag in zip(vals_list, sealed, strict=True) if not flag]
         self._check_create(ours)
-        # sudo: the sealed columns are for nobody; what Odoo checks was checked above
-        files = super(IrAttachment, self.sudo()).create(
+        # sudo: the sealed columns are for nobody; what Odoo checks was checked above, so
+        # no default of the context is added
+        own = self.sudo().with_env(
+            self.env(su=True, context=clean_context(self.env.context))
+        )
+        files = super(IrAttachment, own).create(
             [self._sealed_values(vals) for vals in ours]
         )
         made = iter(files.ids), iter(super().create(rest).ids if rest else [])
@@ -78,12 +83,13 @@ class IrAttachment(models.Model):
 
     @api.model
     def _check_enters_with_message(self, vals):
-        """Only ``secure.thread._send`` puts files into a conversation, and nobody
-        brings a ciphertext along to have it opened."""
+        """Only ``secure.thread._send`` puts files into a conversation, and only
+        ``secure.dispatch`` into a planned send; nobody brings a ciphertext along to have
+        it opened."""
         if own_code.is_own(self.env):
             return
         if (
-            self._vals_model(vals) != "secure.thread"
+            self._vals_model(vals) not in READ_INSIDE
             and not SEALED_FIELDS & vals.keys()
         ):
             return
@@ -117,7 +123,8 @@ class IrAttachment(models.Model):
         self.check_access("create")
         owners = {}
         for vals in vals_list:
-            owners.setdefault(vals.get("res_model"), set()).add(vals.get("res_id"))
+            # As `_sealed_values` writes them
+            owners.setdefault(self._vals_model(vals), set()).add(vals.get("res_id"))
         if any(self._inaccessible_comodel_records(owners, "write")):
             raise AccessError(
                 self.env._("Sorry, you are not allowed to add files here.")
