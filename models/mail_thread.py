@@ -2,10 +2,8 @@ import re
 
 from odoo import api, models
 
-from ..tools import log_filter
+from ..tools import log_filter, quoted_links
 from .secure_notification import MESSAGE_ID_HOST
-
-_TOKEN = re.compile(rb"(/sm/)[0-9A-Za-z]{20,}", re.IGNORECASE)
 
 
 class MailThread(models.AbstractModel):
@@ -20,16 +18,16 @@ class MailThread(models.AbstractModel):
     def message_parse(self, message, save_original=False):
         """Nobody's mail brings a working link into the database, wherever it goes."""
         values = super().message_parse(message, save_original=save_original)
-        quotes_link = False
         for key in ("subject", "body"):
             text = values.get(key) or ""
             if log_filter.mask(text) != text:
-                quotes_link = True
                 values[key] = type(text)(log_filter.mask(text))
+        # Before the parts are masked, which are the mail's own
+        quotes_link = quoted_links.mail_holds(message)
         values["attachments"] = [
-            part._replace(content=_without_token(part.content))
+            part._replace(content=quoted_links.without(part.fname, part.content))
             for part in values.get("attachments", [])
-            # The raw mail may hold the link in any encoding
+            # The raw mail holds the link as it came
             if not (quotes_link and part.fname == "original_email.eml")
         ]
         return values
@@ -79,9 +77,3 @@ class MailThread(models.AbstractModel):
         return super()._routing_check_route(
             message, message_dict, route, raise_exception
         )
-
-
-def _without_token(data):
-    if isinstance(data, str):
-        return log_filter.mask(data)
-    return _TOKEN.sub(rb"\1***", data) if isinstance(data, bytes) else data

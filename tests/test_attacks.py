@@ -4,6 +4,8 @@ import base64
 import logging
 import smtplib
 from datetime import timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from unittest.mock import patch
 
 from odoo import fields
@@ -75,6 +77,58 @@ class TestFilesOfStrangers(SecureCase):
         with self.leak_scan() as scan:
             files.create({"name": CANARY_FILE_NAME, "raw": CANARY_FILE.encode()})
             self.assertNoLeak(scan)
+
+    def test_statement_43_nobody_adds_files_to_a_send_that_waits(self):
+        """Neither to another's nor to one's own but with its form, whichever way the
+        file says what it is for."""
+        later = fields.Datetime.now() + timedelta(hours=1)
+        dispatch = (
+            self.env["secure.dispatch"]
+            .with_user(self.colleague)
+            ._plan(
+                {
+                    "origin": "compose",
+                    "channel": "email",
+                    "body": "<p>Hello</p>",
+                    "company_id": self.company.id,
+                },
+                [{"partner": self.contact}],
+                later,
+            )
+        )
+        target = {"res_model": "secure.dispatch", "res_id": dispatch.id}
+        ways = (
+            (target, {}),
+            ({"res_id": dispatch.id}, {"default_res_model": "secure.dispatch"}),
+            ({}, {f"default_{key}": value for key, value in target.items()}),
+            (target, {"secure_seal_files": True}),
+        )
+        for user in (self.clerk, self.sender, self.colleague):
+            for values, context in ways:
+                with self.subTest(user=user.login, values=values, context=context):
+                    files = self.env["ir.attachment"].with_user(user)
+                    with self.assertRaises(AccessError):
+                        files.with_context(**context).create(
+                            {"name": "invoice.pdf", "raw": b"pay me", **values}
+                        )
+        self.assertFalse(dispatch.sudo().attachment_ids)
+
+    def test_sealing_hangs_no_file_on_a_record_that_is_not_yours(self):
+        """A context that asks for the seal adds nothing else: no right, no default."""
+        order = self.env["ir.module.module"].search([], limit=1)
+        files = self.env["ir.attachment"].with_user(self.clerk)
+        file = {"name": "a.txt", "raw": b"a"}
+        for context in (
+            {"default_res_model": order._name, "secure_seal_files": True},
+            {"default_res_model": "secure.compose", "default_public": True},
+        ):
+            sealing = files.with_context(**context)
+            if "secure_seal_files" in context:
+                with self.assertRaises(AccessError):
+                    sealing.create({**file, "res_id": order.id})
+            made = sealing.with_context(default_res_id=order.id).create(file)
+            self.assertTrue(made.sudo().secure_uid)
+            self.assertFalse(made.sudo().res_id or made.sudo().public)
 
     def test_files_do_not_move_between_conversations(self):
         first, second = self.send(attachments=[("a.txt", b"a")]), self.send()
@@ -246,6 +300,15 @@ class TestGateway(SecureCase):
         with self.gateways():
             self.env["mail.thread"].message_process(False, raw, save_original=True)
 
+    def receive_mail(self, mail, number=0):
+        mail["From"] = "clara@client.example"
+        mail["To"] = f"notes@{self._alias_domain().name}"
+        mail["Message-Id"] = f"<forwarded-{number}@client.example>"
+        with self.gateways():
+            self.env["mail.thread"].message_process(
+                False, mail.as_bytes(), save_original=True
+            )
+
     def test_an_answer_sent_to_an_alias_is_not_stored_either(self):
         self.send()
         own_id, token = self._mails[0]["message_id"], self.token
@@ -265,6 +328,92 @@ class TestGateway(SecureCase):
             self.assertNoLeak(scan, token)
         self.assertEqual(len(self.other_contact.message_ids), before + 1)
         self.assertIn("/sm/***", self.other_contact.message_ids[0].body)
+
+    def test_statement_02_links_made_over_by_mail_filters(self):
+        """Outlook's and others' links to a link; in a text, a subject and a file."""
+        for number, form in enumerate(
+            (
+                "https://x.safelinks.example/?url=https%3A%2F%2Fh.example%2Fsm%2F{}"
+                "&data=05",
+                "https://l.example/?a=https%253a%252f%252fh.example%252fsm%252f{}&c=E",
+                "https://u.example/v2/url?u=https-3A__h.example_sm_{}&d=DwMFaQ",
+                "https:\\/\\/h.example\\/sm\\/{}",
+                "https:&#x2F;&#x2F;h.example&#x2F;sm&#x2F;{}",
+            )
+        ):
+            with self.subTest(form=form):
+                self.send()
+                token = self.token
+                before = len(self.other_contact.message_ids)
+                mail = EmailMessage()
+                mail["Subject"] = f"Fwd {form.format(token)}"
+                mail.set_content(f"I cannot open {form.format(token)} please help")
+                mail.add_attachment(form.format(token), filename="a.txt")
+                mail.add_attachment(
+                    form.format(token).encode("utf-16-le"),
+                    maintype="application",
+                    subtype="octet-stream",
+                    filename="a.msg",
+                )
+                mail.add_attachment(b"kept", maintype="application", subtype="octet-stream", filename="b")
+                with self.leak_scan() as scan:
+                    self.receive_mail(mail, number)
+                    self.assertNoLeak(scan, token)
+                posted = self.other_contact.message_ids[0]
+                self.assertEqual(len(self.other_contact.message_ids), before + 1)
+                self.assertIn("please help" if number > 2 else "***", posted.body)
+                self.assertIn(b"kept", posted.attachment_ids.mapped("raw"))
+                self.assertNotIn(
+                    "original_email.eml", posted.attachment_ids.mapped("name")
+                )
+
+    def test_statement_02_a_notification_forwarded_as_a_file(self):
+        """As a mail in the mail, or its file: in base64, and one in another."""
+        self.send()
+        token = self.token
+        inner = EmailMessage()
+        inner["Subject"] = "Secure message"
+        inner.set_content(f"https://h.example/sm/{token} \u00e9", cte="base64")
+        inner.add_attachment(b"also inside", maintype="application", subtype="octet-stream", filename="c")
+        middle = EmailMessage()
+        middle.set_content("see the file")
+        middle.add_attachment(
+            inner.as_bytes(), maintype="application", subtype="octet-stream", filename="inner.EML"
+        )
+        mail = EmailMessage()
+        mail["Subject"] = "Fwd"
+        mail.set_content("please help")
+        mail.add_attachment(inner)
+        mail.add_attachment(
+            middle.as_bytes(), maintype="application", subtype="octet-stream", filename="mail.eml"
+        )
+        self.assertNotIn(token, mail.as_string())
+        with self.leak_scan() as scan:
+            self.receive_mail(mail)
+            self.env.flush_all()
+            posted = self.other_contact.message_ids[0]
+            files = posted.attachment_ids.mapped("raw")
+            for data in (posted.body.encode(), *files):
+                for part in message_from_bytes(data, policy=policy.SMTP).walk():
+                    if not part.is_multipart():
+                        data += part.get_payload(decode=True)
+                self.assertNotIn(token.encode(), data)
+            self.assertNoLeak(scan, token)
+        self.assertIn("please help", posted.body)
+        self.assertIn(b"also inside", files)
+        self.assertNotIn("original_email.eml", posted.attachment_ids.mapped("name"))
+
+    def test_what_quotes_no_link_is_kept_as_it_came(self):
+        inner = EmailMessage()
+        inner.set_content("nothing of ours", cte="base64")
+        mail = EmailMessage()
+        mail["Subject"] = "Fwd"
+        mail.set_content("see https://h.example/small/sm")
+        mail.add_attachment(inner.as_bytes(), maintype="application", subtype="octet-stream", filename="a.eml")
+        self.receive_mail(mail)
+        posted = self.other_contact.message_ids[0]
+        self.assertIn(inner.as_bytes(), posted.attachment_ids.mapped("raw"))
+        self.assertIn("original_email.eml", posted.attachment_ids.mapped("name"))
 
     def test_nothing_raises_without_the_key(self):
         self.send()

@@ -10,8 +10,11 @@ import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_PATH = re.compile(r"(/sm/)[^\s?\"'<>]+", re.IGNORECASE)
-
+_SLASH = r"(?:/|\\/|%(?:25)*2F|&#x2F;|&#47;)"
+BEFORE_TOKEN = rf"{_SLASH}sm{_SLASH}|_sm_(?=[0-9A-Za-z]{{33}})"
+"""As it stands in a link, and in the links that mail filters make of one (escaped in a
+parameter, or with `_` for `/`), in JSON and in HTML."""
+_PATH = re.compile(rf"({BEFORE_TOKEN})[^\s?\"'<>]+", re.IGNORECASE)
 
 _RENDERERS = (
     "odoo.addons.mail.models.mail_render_mixin",
@@ -40,7 +43,7 @@ def is_content_at_work():
 
 
 def mask(text):
-    """A text with whatever follows ``/sm/`` replaced."""
+    """A text with whatever follows ``/sm/`` replaced, however that is escaped."""
     return _PATH.sub(r"\1***", text)
 
 
