@@ -36,6 +36,13 @@ class ResCompanySwitch(models.Model):
             if enabled != before.get(company, False):
                 log._log("switched_on" if enabled else "switched_off", company)
 
+    def _secure_has_threads(self):
+        """Whether a company has been switched on some time: it has conversations."""
+        threads = self.env["secure.thread"].with_context(active_test=False)
+        # sudo: only whether there is any
+        domain = [("company_id", "in", self.ids)]
+        return bool(threads.sudo().search_count(domain, limit=1))
+
     def _secure_marked(self):
         """What secure messaging being switched off would stop.
 

@@ -34,6 +34,7 @@ KINDS = [
     ("log_exported", "Log exported"),
     ("log_changed", "Log found changed"),
     ("damaged", "End of the log lost"),
+    ("forged", "Row that waited was changed"),
     ("key_compromised", "Key compromised: links and PINs withdrawn"),
     ("code_sent", "One-time code sent"),
     ("code_refused", "One-time code not sent"),

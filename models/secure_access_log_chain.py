@@ -3,7 +3,7 @@
 import logging
 from operator import itemgetter
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.tools import SQL, groupby
 
 from ..tools import log_chain
@@ -37,7 +37,7 @@ class SecureAccessLogChain(models.Model):
         # sudo: who may cause an event may not read where the log ends
         holders = self.env[model].sudo().browse({whose(row) for row in rows})
         tips = holders._log_tips(lock=True)
-        mended = self._mend_tips(model, tips, rows[0])
+        mended = self._mend_tips(model, tips, {whose(row): row for row in rows[::-1]})
         written = []
         for holder_id, group in groupby(rows, whose):
             if holder_id not in tips:
@@ -69,12 +69,12 @@ class SecureAccessLogChain(models.Model):
         return self.browse(row_id for (row_id,) in self.env.cr.fetchall())
 
     @api.model
-    def _mend_tips(self, model, tips, like):
+    def _mend_tips(self, model, tips, first):
         """Go on where the rows end, when the sealed end was removed or changed: nothing
         stops because of that. A row that says so stays behind, for every check to find.
 
         :param dict tips: of ``_log_tips``; completed here
-        :param dict like: a row of this moment
+        :param dict first: the first row that each holder is to get, by id
         :return: dict of the rows to be put first, by id
         """
         lost = {key for key, (_uid, tip) in tips.items() if isinstance(tip, str)}
@@ -84,8 +84,8 @@ class SecureAccessLogChain(models.Model):
             end = ends.get(key)
             if key not in lost:
                 end = tip
-            elif end or model == "secure.thread" or tip != "tip_missing":
-                mended[key] = [self._mending_row(model, key, like, tip)]
+            elif end or not self._begins(model, key, tip, first[key]):
+                mended[key] = [self._mending_row(model, key, first[key], tip)]
                 _logger.error("The log of %s %s has lost its end", model, key)
             if not end or not end.number:
                 thread_id = key if model == "secure.thread" else 0
@@ -94,12 +94,30 @@ class SecureAccessLogChain(models.Model):
         return mended
 
     @api.model
+    def _begins(self, model, holder_id, tip, row):
+        """Whether it is nothing to wonder at that a chain has neither end nor rows: a
+        company's begins when it is first switched on, or before, with its PIN."""
+        if model == "secure.thread" or tip != "tip_missing":
+            return False
+        # sudo: whoever causes the event; the switch is no secret
+        company = self.env[model].sudo().browse(holder_id)
+        if row["kind"] == "switched_off" or company._secure_has_threads():
+            return False
+        return row["kind"] == "switched_on" or not company.secure_messaging_enabled
+
+    @api.model
     def _mending_row(self, model, holder_id, like, reason):
         # sudo: what the log notes of whose chain broke, whoever causes the next event
         holder = self.env[model].sudo().browse(holder_id)
-        row = dict.fromkeys(COLUMNS, False)
-        row.update(self._row_values(holder), kind=log_chain.DAMAGED, detail=reason)
+        row = self._alarm_row(holder, log_chain.DAMAGED, detail=reason)
         return {**row, "date": like["date"]}
+
+    @api.model
+    def _alarm_row(self, holder, kind, detail=False):
+        """A row that says what was found wrong; each check finds it."""
+        row = dict.fromkeys(COLUMNS, False)
+        row.update(self._row_values(holder), kind=kind, detail=detail)
+        return {**row, "date": fields.Datetime.now()}
 
     @api.model
     def _read_ends(self, model, ids):

@@ -101,6 +101,10 @@ class SecureAccessLogScreen(models.Model):
                 "A check found that the log is not as it was written."
             ),
             ("damaged", False): lost,
+            ("forged", False): self.env._(
+                "In this place a row waited to be written that was changed in the "
+                "database, or put there by somebody else."
+            ),
         }
 
     @api.model

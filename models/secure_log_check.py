@@ -156,6 +156,7 @@ class SecureLogCheck(models.Model):
         return companies.filtered(
             lambda company: (
                 company.secure_messaging_enabled
+                or company._secure_has_threads()
                 or log.search_count([("company_id", "=", company.id)], limit=1)
             )
         )

@@ -98,11 +98,14 @@ class SecureLogCheckRun(models.Model):
                 yield from self._check_chain(judge, model, holder_id, (), tip)
 
     def _has_chain(self, model, tip):
-        """Conversations have one from the first, companies from being switched on."""
+        """Conversations have one from the first, companies from being switched on: then
+        they are on, or have conversations."""
+        company = self.company_id
         return (
             model == "secure.thread"
             or tip != "tip_missing"
-            or self.company_id.secure_messaging_enabled
+            or company.secure_messaging_enabled
+            or company._secure_has_threads()
         )
 
     def _check_chain(self, judge, model, holder_id, rows, tip):

@@ -9,6 +9,7 @@ KINDS = [
     ("astray", "Belongs to no conversation"),
     ("unreadable", "Cannot be read"),
     ("damaged", "The sealed end of the log was lost before this row"),
+    ("forged", "A row that waited was changed, or was not written here"),
     ("tip_behind", "Newer than the sealed end of the log"),
     ("tip_differs", "Something before it was changed"),
     ("tip_missing", "The sealed end of the log is missing"),

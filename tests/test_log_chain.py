@@ -436,6 +436,40 @@ class TestFound(ChainCase):
             self.sql("UPDATE res_company SET log_tip = NULL")
             self.assertEqual(self.found(), [(False, "tip_missing", 0, 0)])
 
+    def test_statement_42_a_companys_wiped_log_does_not_begin_anew(self):
+        """Found before the next event, and for good after it."""
+        self.company.secure_pin_required = False
+        events = {
+            "a PIN": lambda: self.set_pin(self.company),
+            "switched off": lambda: self.company.write(
+                {"secure_messaging_enabled": False}
+            ),
+            "off and on": lambda: (
+                self.sql(
+                    "UPDATE res_company SET secure_messaging_enabled = FALSE "
+                    "WHERE id = %s",
+                    self.company.id,
+                ),
+                self.company.write({"secure_messaging_enabled": True}),
+            ),
+        }
+        for name, act in events.items():
+            with self.subTest(event=name), self.attack():
+                self.sql("DELETE FROM secure_access_log WHERE thread_id IS NULL")
+                self.sql("UPDATE res_company SET log_tip = NULL")
+                self.assertEqual(self.found(), [(False, "tip_missing", 0, 0)])
+                with mute_logger(CHAIN_LOG):
+                    act()
+                self.assertEqual(self.found(), [(False, "damaged", 1, 1)])
+
+    def test_a_companys_log_begins(self):
+        """With its PIN, or as it is switched on: nothing was lost."""
+        company = self.env["res.company"].create({"name": "Second"})
+        self.set_pin(company)
+        company.secure_messaging_enabled = True
+        rows = self.log.sudo().search([("company_id", "=", company.id)], order="number")
+        self.assertEqual(rows.mapped("kind"), ["default_pin_set", "switched_on"])
+
     def test_switching(self):
         self.company.secure_messaging_enabled = True
         self.company.secure_messaging_enabled = False
@@ -570,7 +604,7 @@ class TestKeysOfTheLog(ChainCase):
             self.assertIn("not as it was written", todo.summary, "told all the same")
 
     def test_withdrawing_without_the_key(self):
-        """Goes, and is logged when the key is back."""
+        """Goes, and is logged when the key is back; that it had no proof stays."""
         with self.locked():
             self.thread.with_user(self.sender).action_revoke()
         self.assertNotIn("revoked", self.counts(self.thread))
@@ -580,5 +614,6 @@ class TestKeysOfTheLog(ChainCase):
         self.append_waiting()
         [row] = self.rows(self.thread, "revoked")
         self.assertEqual(row.date, moment)
+        self.assertEqual(row.detail, "waited without a key")
         self.assertEqual(waiting.search_count([]), 0)
         self.assertEqual(self.found(), [])

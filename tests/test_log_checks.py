@@ -29,6 +29,7 @@ from ..wizard import secure_log_export
 from .common import CANARY_REPLY, PIN, WRONG_PIN
 from .test_log_chain import CHECK_LOG, ChainCase
 
+WAITING_LOG = "odoo.addons.secure_messaging.models.secure_access_log_waiting"
 PIN_LOG = "odoo.addons.secure_messaging.models.secure_pin"
 LOG_ROWS = 1000
 
@@ -250,6 +251,52 @@ class TestInBetween(ChainCase):
         [row] = self.rows(self.thread, "failed")
         self.assertEqual(row.detail, "bounce")
         self.assertEqual(self.found(), [])
+
+    def test_statement_42_rows_that_wait_are_not_forged(self):
+        """In PostgreSQL, by who has no key: the job proves nothing that was not."""
+        waits = "secure_access_log_waiting"
+        changed = "UPDATE secure_access_log_waiting SET row = row::jsonb || '{}'"
+        attacks = {
+            "changed": changed.replace("{}", '{"detail": "x"}'),
+            "another kind": changed.replace("{}", '{"kind": "pin_accepted"}'),
+            "another chain": changed.replace("{}", f'{{"thread_id": {self.other.id}}}'),
+            "nonsense": changed.replace("{}", '{"date": 7, "kind": "x"}'),
+            "not its MAC": f"UPDATE {waits} SET secure_uid = 'x'",
+        }
+        for name, query in attacks.items():
+            with self.subTest(attack=name), self.attack():
+                with self.clash():
+                    self.log._log_surely("read", self.sent.link)
+                self.sql(query)
+                with mute_logger(WAITING_LOG):
+                    self.append_waiting()
+                thread = self.other if name == "another chain" else self.thread
+                [finding] = self.found()
+                self.assertEqual(finding[:2], (thread.name, "forged"))
+                [row] = self.rows(thread, "forged")
+                self.assertFalse(row.detail)
+                self.assertEqual(self.found(), [finding], "found by each check")
+
+    def test_rows_without_a_mac_say_so(self):
+        """As those are that were written while the key was missing: whoever can write
+        to PostgreSQL can put such a row there. One that cannot be read holds up
+        nothing."""
+        with self.attack():
+            with self.clash():
+                self.log._log_surely("read", self.sent.link)
+                self.log._log_surely("read", self.sent.link)
+            self.sql(
+                """UPDATE secure_access_log_waiting SET mac = NULL, row = CASE
+                     WHEN id = (SELECT MAX(id) FROM secure_access_log_waiting)
+                     THEN '{"thread_id": "x"}'::jsonb ELSE row::jsonb END"""
+            )
+            with self.assertLogs(WAITING_LOG, "ERROR"):
+                self.append_waiting()
+            self.assertEqual(
+                self.rows(self.thread, "read").mapped("detail"),
+                ["waited without a key"],
+            )
+            self.assertEqual(self.found(), [])
 
     def test_wrong_pin_is_counted_once(self):
         """Run again, the request would count one try twice."""

@@ -44,6 +44,9 @@ PROOF = ("digest", "mac")
 
 DAMAGED = "damaged"
 """Kind of the row that stands where the sealed end of a chain was found lost."""
+FORGED = "forged"
+"""Kind of the row in the place of one that waited and was not the one put there."""
+ALARMS = (DAMAGED, FORGED)
 
 _START = b"secure_messaging/log/1/"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
@@ -145,8 +148,8 @@ class Check:
                 # The digest it does not follow is the one that was changed
                 kind = None
             doubtful = bool(kind)
-            if kind is None and row["kind"] == DAMAGED:
-                kind = DAMAGED
+            if kind is None and row["kind"] in ALARMS:
+                kind = row["kind"]
             if kind is None and tip:
                 kind = self._beside_tip(row, tip, behind)
                 behind = behind or number > tip.number
