@@ -12,17 +12,26 @@ BROKEN = """<!DOCTYPE html>
 
 
 class IrHttp(models.AbstractModel):
-    """Errors at the public page's addresses: in its own words and with its own headers,
-    and never with what Odoo would show of them."""
+    """The public page's addresses: errors in its own words and with its own headers, and
+    never with what Odoo would show of them."""
 
     _inherit = "ir.http"
 
     @classmethod
+    def _dispatch(cls, endpoint):
+        if cls._is_secure_page():
+            # Odoo hands parameters to its routes by name, beside their `self`
+            request.params.pop("self", None)
+        return super()._dispatch(endpoint)
+
+    @classmethod
     def _handle_error(cls, exception):
         response = super()._handle_error(exception)
-        if f"{request.httprequest.path}/".startswith(f"{ROOT}/"):
-            return cls._secure_error_page(response)
-        return response
+        return cls._secure_error_page(response) if cls._is_secure_page() else response
+
+    @classmethod
+    def _is_secure_page(cls):
+        return f"{request.httprequest.path}/".startswith(f"{ROOT}/")
 
     @classmethod
     def _secure_error_page(cls, response):

@@ -130,6 +130,19 @@ class SecureDraftPin(models.AbstractModel):
         return "unconfirmed" if draft["unconfirmed"] else ""
 
     @api.model
+    def _hide_value_flaws(self, drafts):
+        """For what is told before anything is sent. That a value is too easy to guess
+        also says that it equals the contact's name or town: whoever can write those,
+        and not read the field, would try values until it does."""
+        partners, pins = self.env["res.partner"], self.env["secure.pin"]
+        for draft in drafts:
+            if (draft["pin_wanted"], draft["pin_flaw"]) != ("field", "obvious"):
+                continue
+            field = pins._value_field(draft["company"])
+            if not partners._has_field_access(field, "read"):
+                draft.update(pin_flaw="", pin_rule="field")
+
+    @api.model
     def _pin_problem(self, draft):
         """``pin_flaw`` as text. A value is never in it."""
         name = draft["partner"].display_name

@@ -214,6 +214,7 @@ class SecureRoad(models.AbstractModel):
             for draft in self._drafts(rows)
         ]
         model._note_pin_rules(drafts)
+        model._hide_value_flaws(drafts)
         problems = (model._outbound_problem(draft) for draft in drafts)
         return "\n".join(dict.fromkeys(filter(None, problems)))
 

@@ -38,6 +38,7 @@ class SecureRoadPins(models.AbstractModel):
                 channel=draft.get("channel", "email"),
             )
         self.env["secure.draft"]._note_pin_rules(drafts)
+        self.env["secure.draft"]._hide_value_flaws(drafts)
         counts = Counter(draft["pin_rule"] for draft in drafts)
         missing = [
             row["partner"]

@@ -494,6 +494,24 @@ class TestLoosening(SecureCase):
         self.visitor.post(action, data=hidden, files={"pin": ("a", b"a")})
         self.assertEqual(self.visitor.status, 403)
 
+    def test_a_parameter_named_self_is_none(self):
+        """Odoo would hand it to the route beside its own."""
+        self.send()
+        self.visitor.open_gate(self.token)
+        door = "/" + self.visitor.path
+        for path, status in (
+            (f"/sm/{self.token}?self=1", 200),
+            (f"{door}?self=1&args=2&kwargs=3&handler=4", 200),
+            ("/sm/c/x?self=1", 403),
+            ("/sm/x?self=1", 404),
+        ):
+            with self.subTest(path=path):
+                self.assertEqual(self.visitor.get(path).status_code, status)
+        for path, status in (("/sm/x", 404), (f"/sm/{self.token}", 400), (door, 400)):
+            with self.subTest(path=path, method="POST"):
+                answer = self.visitor.post(path, data={"self": "1"})
+                self.assertEqual(answer.status_code, status)
+
     def test_who_lost_the_right_to_read_is_not_the_one_told(self):
         sent = self.send()
         group = self.env.ref("secure_messaging.group_user")

@@ -410,6 +410,23 @@ class TestSchedule(ComposeCase):
         self.assertEqual(thread.pin_rule, "message")
         self.assertEqual(self.files(thread), [(CANARY_FILE_NAME, CANARY_FILE.encode())])
 
+    def test_statement_23_a_kept_pin_is_not_told_by_contacts_numbers(self):
+        """Whoever may change the send could write numbers into a contact, and see which
+        of them holds the PIN; of a PIN they type, they are told."""
+        dispatch = self.scheduled()
+        action = dispatch.with_user(self.manager).action_change()
+        form = self.env["secure.compose"].with_user(self.manager)
+        form = form.browse(action["res_id"])
+        self.assertTrue(form.has_kept_pin)
+        problems = set()
+        for number in ("+32 470 11 22 33", f"+32 4{PIN}99"):
+            self.contact.phone = number
+            self.env.invalidate_all()
+            problems.add(form.problem)
+        self.assertFalse(any(problems), problems)
+        form.pin = PIN
+        self.assertIn("too easy to guess", form.problem)
+
     def test_change_without_the_pin(self):
         dispatch = self.scheduled()
         action = dispatch.with_user(self.sender).action_change()

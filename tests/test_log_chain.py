@@ -464,7 +464,9 @@ class TestFound(ChainCase):
 
     def test_a_companys_log_begins(self):
         """With its PIN, or as it is switched on: nothing was lost."""
-        company = self.env["res.company"].create({"name": "Second"})
+        company = self.env["res.company"].create(
+            {"name": "Second", "secure_responsible_id": self.manager.id}
+        )
         self.set_pin(company)
         company.secure_messaging_enabled = True
         rows = self.log.sudo().search([("company_id", "=", company.id)], order="number")

@@ -294,7 +294,7 @@ class TestInBetween(ChainCase):
                 self.append_waiting()
             self.assertEqual(
                 self.rows(self.thread, "read").mapped("detail"),
-                ["waited without a key"],
+                [False, "waited without a key"],
             )
             self.assertEqual(self.found(), [])
 

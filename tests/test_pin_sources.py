@@ -263,6 +263,39 @@ class TestField(SourceCase):
         }
         self.assertEqual(len(marks), 2)
 
+    def test_statement_23_no_form_tells_what_a_value_equals(self):
+        """Whoever may not read the field, and writes what they like into the contact's
+        town, is told the same whether that is the value or not."""
+        field = self.custom("char", groups=[(4, self.env.ref("base.group_system").id)])
+        self.use("field", field.name)
+        self.contact[field.name] = VALUE
+        composes = self.env["secure.compose"]
+
+        def told(user, city):
+            self.contact.city = city
+            self.env.flush_all()
+            self.env.invalidate_all()
+            road = self.env["secure.road"].with_user(user)
+            line = (
+                self.contact.with_user(user).secure_pin_line(),
+                road._form_problem(self.contact.with_user(user), None, "email"),
+            )
+            if not user.has_group("secure_messaging.group_user"):
+                return [line]
+            form = composes.with_user(user).create({"partner_ids": self.contact.ids})
+            return [line, form.problem, form.pin_summary, form.pin_missing]
+
+        for user in (self.clerk, self.sender, self.manager):
+            with self.subTest(user=user.login):
+                self.assertEqual(told(user, VALUE), told(user, "Other"))
+        self.admin.group_ids |= self.env.ref("secure_messaging.group_user")
+        self.assertNotEqual(told(self.admin, VALUE), told(self.admin, "Other"))
+        self.contact.city = VALUE
+        with self.assertRaisesRegex(UserError, "too easy to guess"):
+            self.send()
+        self.contact[field.name] = False
+        self.assertIn("1 contact has none", told(self.clerk, "x")[0][0]["text"])
+
     def test_statement_23_value_stands_nowhere_but_in_its_field(self):
         self.use("field", "ref")
         with self.leak_scan() as scan:

@@ -10,7 +10,7 @@ import traceback
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_SLASH = r"(?:/|\\/|%(?:25)*2F|&#x2F;|&#47;)"
+_SLASH = r"(?:/|\\/|%(?:25)*2F|&(?:amp;)*#(?:x2F|47);)"
 BEFORE_TOKEN = rf"{_SLASH}sm{_SLASH}|_sm_(?=[0-9A-Za-z]{{33}})"
 """As it stands in a link, and in the links that mail filters make of one (escaped in a
 parameter, or with `_` for `/`), in JSON and in HTML."""

@@ -232,6 +232,12 @@ class SecureComposeRecipients(models.TransientModel):
                 partner=draft["partner"].sudo(), company=draft["company"].sudo()
             )
         model._note_pin_rules(drafts)
+        model._hide_value_flaws(drafts)
+        if not self._typed_pin():
+            # One that somebody else may have set is judged as it is sent: whose number
+            # holds its digits is not for this form to tell
+            for draft in drafts:
+                draft["pin"] = False
         problems = [model._recipient_problem(draft) for draft in drafts]
         without = len(rows) - len(known)
         if without:
@@ -244,9 +250,12 @@ class SecureComposeRecipients(models.TransientModel):
         when it was saved with one, else of the send it changes."""
         if not self.keep_pin:
             return False
-        own = self._origin._open("sealed_pin")
         dispatch = self.dispatch_id._filtered_access("read")
-        return own or (dispatch and dispatch._open_sealed("sealed_pin"))
+        return self._typed_pin() or (dispatch and dispatch._open_sealed("sealed_pin"))
+
+    def _typed_pin(self):
+        """The PIN that was typed into this form."""
+        return self.pin or (self.keep_pin and self._origin._open("sealed_pin"))
 
     def _blacklist_problems(self, rows):
         if len(rows) < 2:
