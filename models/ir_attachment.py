@@ -70,8 +70,8 @@ class IrAttachment(models.Model):
         ours = [vals for vals, flag in zip(vals_list, sealed, strict=True) if flag]
         rest = [vals for vals, flag in zip(vals_list, sealed, strict=True) if not flag]
         self._check_create(ours)
-        # sudo: the sealed columns are for nobody; what Odoo checks was checked above, so
-        # no default of the context is added
+        # sudo: the sealed columns are for nobody; what Odoo checks was checked above,
+        # without what defaults of the context would add
         own = self.sudo().with_env(
             self.env(su=True, context=clean_context(self.env.context))
         )
@@ -83,9 +83,9 @@ class IrAttachment(models.Model):
 
     @api.model
     def _check_enters_with_message(self, vals):
-        """Only ``secure.thread._send`` puts files into a conversation, and only
-        ``secure.dispatch`` into a planned send; nobody brings a ciphertext along to have
-        it opened."""
+        """Only ``secure.thread._send`` puts files into a conversation, only
+        ``secure.dispatch`` into a planned send, and nobody brings a ciphertext along to
+        have it opened."""
         if own_code.is_own(self.env):
             return
         if (

@@ -12,8 +12,8 @@ BROKEN = """<!DOCTYPE html>
 
 
 class IrHttp(models.AbstractModel):
-    """The public page's addresses: errors in its own words and with its own headers, and
-    never with what Odoo would show of them."""
+    """The public page's addresses: errors in its own words and with its own headers,
+    and never with what Odoo would show of them."""
 
     _inherit = "ir.http"
 

@@ -13,6 +13,8 @@ from .secure_keyring import KeysUnavailable
 _logger = logging.getLogger(__name__)
 
 WAITING_BATCH = 1000
+INTEGER_MAX = 2**31 - 1
+"""Of PostgreSQL."""
 UNPROTECTED = "waited without a key"
 """In the detail of a row that was written while there was no key to prove it with."""
 
@@ -122,29 +124,32 @@ class SecureAccessLogWaiting(models.Model):
 
     def _is_well_formed(self):
         """Whether it can be written at all: what cannot must not hold up the others."""
-        row, log = self.row, self.env["secure.access.log"]
+        row, columns = self.row, self.env["secure.access.log"]._fields
         if (
             self.chain not in HOLDERS
             or not isinstance(row, dict)
             or row.keys() != set(log_chain.CONTENT)
-            or row["kind"] not in dict(log._fields["kind"].selection)
+            or not row[HOLDERS[self.chain]]
+            or row["kind"] not in dict(columns["kind"].selection)
         ):
             return False
-        kinds = {"integer": int, "many2one": int}
+        for name, value in row.items():
+            kind = int if columns[name].type in ("integer", "many2one") else str
+            # True is an int to Python, and not to PostgreSQL
+            if value and type(value) is not kind:
+                return False
+            if kind is int and abs(value or 0) > INTEGER_MAX:
+                return False
         try:
-            fields.Datetime.to_datetime(row["date"])
-        except (TypeError, ValueError):
+            return bool(fields.Datetime.to_datetime(row["date"]))
+        except ValueError:
             return False
-        return all(
-            not row[name] or isinstance(row[name], kinds.get(log._fields[name].type, str))
-            for name in log_chain.CONTENT
-        ) and bool(row[HOLDERS[self.chain]])
 
     def _alarm_row(self):
         """For the chain it claims to belong to, if that is there."""
         log, row = self.env["secure.access.log"], self.row
         claimed = isinstance(row, dict) and row.get(HOLDERS.get(self.chain))
-        if not isinstance(claimed, int):
+        if type(claimed) is not int:
             return None
         # sudo: what the log notes of whose chain it is
         holder = self.env[self.chain].sudo().browse(claimed).exists()

@@ -355,7 +355,12 @@ class TestGateway(SecureCase):
                     subtype="octet-stream",
                     filename="a.msg",
                 )
-                mail.add_attachment(b"kept", maintype="application", subtype="octet-stream", filename="b")
+                mail.add_attachment(
+                    b"kept",
+                    maintype="application",
+                    subtype="octet-stream",
+                    filename="b",
+                )
                 with self.leak_scan() as scan:
                     self.receive_mail(mail, number)
                     self.assertNoLeak(scan, token)
@@ -374,18 +379,26 @@ class TestGateway(SecureCase):
         inner = EmailMessage()
         inner["Subject"] = "Secure message"
         inner.set_content(f"https://h.example/sm/{token} \u00e9", cte="base64")
-        inner.add_attachment(b"also inside", maintype="application", subtype="octet-stream", filename="c")
+        inner.add_attachment(
+            b"also inside", maintype="application", subtype="octet-stream", filename="c"
+        )
         middle = EmailMessage()
         middle.set_content("see the file")
         middle.add_attachment(
-            inner.as_bytes(), maintype="application", subtype="octet-stream", filename="inner.EML"
+            inner.as_bytes(),
+            maintype="application",
+            subtype="octet-stream",
+            filename="inner.EML",
         )
         mail = EmailMessage()
         mail["Subject"] = "Fwd"
         mail.set_content("please help")
         mail.add_attachment(inner)
         mail.add_attachment(
-            middle.as_bytes(), maintype="application", subtype="octet-stream", filename="mail.eml"
+            middle.as_bytes(),
+            maintype="application",
+            subtype="octet-stream",
+            filename="mail.eml",
         )
         self.assertNotIn(token, mail.as_string())
         with self.leak_scan() as scan:
@@ -409,7 +422,12 @@ class TestGateway(SecureCase):
         mail = EmailMessage()
         mail["Subject"] = "Fwd"
         mail.set_content("see https://h.example/small/sm")
-        mail.add_attachment(inner.as_bytes(), maintype="application", subtype="octet-stream", filename="a.eml")
+        mail.add_attachment(
+            inner.as_bytes(),
+            maintype="application",
+            subtype="octet-stream",
+            filename="a.eml",
+        )
         self.receive_mail(mail)
         posted = self.other_contact.message_ids[0]
         self.assertIn(inner.as_bytes(), posted.attachment_ids.mapped("raw"))

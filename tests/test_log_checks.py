@@ -290,13 +290,21 @@ class TestInBetween(ChainCase):
                      WHEN id = (SELECT MAX(id) FROM secure_access_log_waiting)
                      THEN '{"thread_id": "x"}'::jsonb ELSE row::jsonb END"""
             )
+            for change in ("true", "9999999999"):
+                self.sql(
+                    """INSERT INTO secure_access_log_waiting (chain, row)
+                       SELECT chain, row::jsonb || %s FROM secure_access_log_waiting
+                        WHERE row::jsonb ? 'kind' ORDER BY id LIMIT 1""",
+                    f'{{"user_id": {change}}}',
+                )
             with self.assertLogs(WAITING_LOG, "ERROR"):
                 self.append_waiting()
             self.assertEqual(
                 self.rows(self.thread, "read").mapped("detail"),
                 [False, "waited without a key"],
             )
-            self.assertEqual(self.found(), [])
+            found = {kind for _place, kind, *_numbers in self.found()}
+            self.assertEqual(found, {"forged"})
 
     def test_wrong_pin_is_counted_once(self):
         """Run again, the request would count one try twice."""

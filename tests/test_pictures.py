@@ -128,12 +128,12 @@ class TestPictures(SecureCase):
         """A company's logo; no contact's picture, whoever sends."""
         self.company.logo = base64.b64encode(png(16))
         self.other_contact.image_1920 = base64.b64encode(png())
+        picture = f"/web/image/res.partner/{self.other_contact.id}/image_128"
         for user in (self.env.ref("base.user_root"), self.manager):
             with self.subTest(user=user.login):
                 text = self.page(
                     f'<img src="/web/image/res.company/{self.company.id}/logo"/>'
-                    f'<img src="/web/image/res.partner/{self.other_contact.id}/image_128'
-                    '" alt="Otto"/>',
+                    f'<img alt="Otto" src="{picture}"/>',
                     user=user,
                 )
                 self.assertEqual(text.count("data:image/png"), 1)
@@ -155,9 +155,7 @@ class TestPictures(SecureCase):
     def test_uploaded_for_this_text_though_sealed(self):
         file = self.attachment(png(), res_model="secure.compose")
         self.assertTrue(file.sudo().secure_uid)
-        self.assertIn(
-            data_uri(png()), self.page(f'<img src="/web/image/{file.id}"/>')
-        )
+        self.assertIn(data_uri(png()), self.page(f'<img src="/web/image/{file.id}"/>'))
 
     def test_what_the_system_sends_shows_what_anybody_may_see(self):
         """OdooBot, who sends for automations, may read all: a text filled in from a
