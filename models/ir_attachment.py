@@ -72,12 +72,8 @@ class IrAttachment(models.Model):
         self._check_create(ours)
         # sudo: the sealed columns are for nobody; what Odoo checks was checked above,
         # without what defaults of the context would add
-        own = self.sudo().with_env(
-            self.env(su=True, context=clean_context(self.env.context))
-        )
-        files = super(IrAttachment, own).create(
-            [self._sealed_values(vals) for vals in ours]
-        )
+        own = self.with_env(self.env(su=True, context=clean_context(self.env.context)))
+        files = super(IrAttachment, own).create([*map(self._sealed_values, ours)])
         made = iter(files.ids), iter(super().create(rest).ids if rest else [])
         return self.browse([next(made[0 if flag else 1]) for flag in sealed])
 
@@ -88,10 +84,9 @@ class IrAttachment(models.Model):
         have it opened."""
         if own_code.is_own(self.env):
             return
-        if (
-            self._vals_model(vals) not in READ_INSIDE
-            and not SEALED_FIELDS & vals.keys()
-        ):
+        into = self._vals_model(vals)
+        brought = {*vals, *(key.removeprefix("default_") for key in self.env.context)}
+        if into not in READ_INSIDE and not SEALED_FIELDS & brought:
             return
         raise AccessError(self.env._("Files enter a conversation with a message only."))
 
@@ -123,7 +118,6 @@ class IrAttachment(models.Model):
         self.check_access("create")
         owners = {}
         for vals in vals_list:
-            # As `_sealed_values` writes them
             owners.setdefault(self._vals_model(vals), set()).add(vals.get("res_id"))
         if any(self._inaccessible_comodel_records(owners, "write")):
             raise AccessError(

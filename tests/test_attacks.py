@@ -61,6 +61,12 @@ class TestFilesOfStrangers(SecureCase):
                     self.env["ir.attachment"].with_user(user).create(
                         {**values, **extra}
                     )
+                rest = {key: values.pop(key) for key in [*values] if "secure_" in key}
+                defaults = {f"default_{key}": value for key, value in rest.items()}
+                files = self.env["ir.attachment"].with_user(user)
+                with self.assertRaises(AccessError):
+                    files.with_context(**defaults).create({**values, **extra})
+                values.update(rest)
 
     def test_context_defaults_do_not_get_around_the_seal(self):
         sent = self.send()
