@@ -24,6 +24,7 @@ from . import (
     secure_sealed,
     secure_draft,
     secure_draft_pin,
+    secure_draft_address,
     secure_draft_pictures,
     secure_thread,
     secure_thread_send,

@@ -35,7 +35,7 @@ class MailThreadPost(models.AbstractModel):
         record = self or (self.env[model].browse(res_id) if model and res_id else None)
         if record:
             # Clients may call this, and name any document
-            record.check_access("read")
+            record.check_access(getattr(record, "_mail_post_access", "write"))
         sent = self._secure_send(record, ask_consent=ask_consent, **kwargs)
         messages = self.env["mail.message"]
         if kwargs.get("scheduled_date"):

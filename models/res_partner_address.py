@@ -17,21 +17,24 @@ class ResPartnerAddress(models.Model):
 
     @api.depends_context("allowed_company_ids")
     def _compute_secure_changed(self):
-        """Whether an address waits to be confirmed, where codes may go there."""
-        # sudo: whether codes are sent to a contact, not what is written to them
+        """Whether an address waits to be confirmed, where that keeps codes or messages
+        from it."""
+        # sudo: whether there are conversations, not what is written
         threads = self.env["secure.thread"].sudo()
-        asked = threads._read_group(
-            [("partner_id", "in", self.ids), ("pin_rule", "=", "code")], ["partner_id"]
+        groups = threads._read_group(
+            [("partner_id", "in", self.ids)], ["partner_id"], ["pin_rule:array_agg"]
         )
-        asked = {partner.id for (partner,) in asked}
-        if self.env.company._secure_least_rule() == "code":
-            asked.update(self.ids)
+        rules = {partner.id: found for partner, found in groups}
+        all_asked = self.env.company._secure_least_rule() == "code"
         changed = self.env["secure.address"]._unconfirmed(self)
+        outside = self.env["secure.address"]._outside(self)
         for partner in self:
-            codes = partner.id in asked
-            email, phone = ((partner.id, channel) in changed for channel in CHANNELS)
-            partner.secure_email_changed = codes and email and partner.email
-            partner.secure_phone_changed = codes and phone and partner.phone
+            own_rules = rules.get(partner.id, ())
+            codes = all_asked or "code" in own_rules
+            waiting = changed if codes else outside if own_rules else ()
+            email, phone = ((partner.id, channel) in waiting for channel in CHANNELS)
+            partner.secure_email_changed = email and partner.email
+            partner.secure_phone_changed = phone and partner.phone
 
     @api.model_create_multi
     def create(self, vals_list):

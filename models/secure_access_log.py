@@ -38,6 +38,7 @@ KINDS = [
     ("key_compromised", "Key compromised: links and PINs withdrawn"),
     ("code_sent", "One-time code sent"),
     ("code_refused", "One-time code not sent"),
+    ("address_confirmed", "Changed address confirmed"),
 ]
 
 REFUSE = """

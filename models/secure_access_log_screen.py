@@ -91,6 +91,10 @@ class SecureAccessLogScreen(models.Model):
                 "A key was in wrong hands: the links of this conversation were "
                 "withdrawn, and no PIN of then opens anything any more."
             ),
+            ("address_confirmed", False): self.env._(
+                "Staff said that the changed address is the contact's. From then on "
+                "links to these conversations, and codes, may go there."
+            ),
             ("switched_on", False): self.env._(
                 "Secure messaging was switched on for the company."
             ),

@@ -59,11 +59,16 @@ class SecureDispatchCalendar(models.Model):
 
     @api.model
     def _join_colleagues(self, rows, sent):
-        """Colleagues who attend take part in the conversations with those who do."""
+        """Colleagues who attend take part in the conversations with those who do: in
+        those that begin here, or that whoever sets this off may read. Else whoever can
+        change an appointment would read what was said before."""
+        readable = self.env["secure.thread"].union(*(result.thread for result in sent))
+        readable = readable._filtered_readable()
+        begun = {result.thread for result in sent if result.started}
         done = [
             (row["record"], result.thread)
             for row, result in zip(rows, sent, strict=True)
-            if result.thread
+            if result.thread in readable or result.thread in begun
         ]
         events = self.env["calendar.event"].union(*(event for event, _thread in done))
         colleagues = events._secure_colleagues()

@@ -48,6 +48,7 @@ class SecureDraft(models.AbstractModel):
             "res_id": False,
             **values,
             "direction": values.get("direction") or OUTBOUND,
+            "started": False,
             "thread": thread,
             "company": company.sudo(),
             "sender": sender.sudo(),

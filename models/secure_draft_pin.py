@@ -56,7 +56,7 @@ class SecureDraftPin(models.AbstractModel):
         for row in drafts:
             thread = row.get("thread")
             if not thread and row.get("res_id"):
-                thread = about.get(model._document_key(row))
+                thread = about.get(model._way_key(row))
             threads.append(thread or model)
         return threads
 

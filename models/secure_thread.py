@@ -71,7 +71,8 @@ class SecureThread(models.Model):
 
     _document_unique = models.UniqueIndex(
         "(company_id, partner_id, res_model, res_id) "
-        "WHERE res_id IS NOT NULL AND pin_rule <> 'message' AND active",
+        "WHERE res_id IS NOT NULL AND pin_rule <> 'message' AND active "
+        "AND apart IS NOT TRUE",
         "There is another conversation with this contact about the same document.",
     )
     _document_index = models.Index("(res_model, res_id) WHERE res_id IS NOT NULL")

@@ -1,4 +1,4 @@
-"""A conversation's own PIN, and what those who answer for it are told of PINs."""
+"""A conversation's own PIN, who answers for it, and what they are told of PINs."""
 
 from odoo import api, models
 
@@ -13,6 +13,9 @@ class SecureThreadCare(models.Model):
             "pin_set": self.env._("New PIN for this contact, set by %s", who),
             "pin_removed": self.env._("The contact's PIN was removed by %s", who),
             "own_pin_set": self.env._("New PIN for this conversation, set by %s", who),
+            "address_confirmed": self.env._(
+                "%s changed an address of this contact, and confirmed it", who
+            ),
             "unlocked": self.env._("Unlocked after wrong PINs by %s", who),
         }
 
@@ -31,6 +34,19 @@ class SecureThreadCare(models.Model):
         for (_partner, user), thread in latest.items():
             if user and user != self.env.user:
                 thread._remind_responsible(reason)
+
+    def write(self, vals):
+        """Who answered for a conversation before does not go on reading it: Odoo makes
+        whoever has a to-do a follower, for good. Who is to stay takes part."""
+        if "responsible_id" not in vals:
+            return super().write(vals)
+        # sudo: who answers, and who follows; writing is checked by Odoo
+        former = self.sudo().grouped("responsible_id")
+        result = super().write(vals)
+        for user, threads in former.items():
+            if user.id != vals["responsible_id"]:
+                threads.message_unsubscribe(user.partner_id.ids)
+        return result
 
     def action_new_pin(self):
         """Give a conversation, or its contact, another PIN."""

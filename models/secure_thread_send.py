@@ -10,9 +10,9 @@ from ..tools.keyring import Purpose
 from .secure_draft import INBOUND, INTERNAL, OUTBOUND
 from .secure_notification import own_message_id
 
-Sent = namedtuple("Sent", ("thread", "message", "link"))
+Sent = namedtuple("Sent", ("thread", "message", "link", "started"), defaults=(False,))
 """What became of one dict of values: records; no link for replies and notes; nothing
-but empty records for what was refused."""
+but empty records for what was refused; whether the conversation began with it."""
 
 
 class SecureThreadSend(models.Model):
@@ -40,7 +40,8 @@ class SecureThreadSend(models.Model):
             - ``author``: ``res.partner``, the current user's by default
             - ``sender``: ``res.users`` named in the notification
             - ``colleagues``: ``res.users`` who take part in the conversation from now
-              on and are told, without content
+              on and are told, without content: in a new one, or one that the current
+              user reads
 
         :param bool notify: False where Odoo makes the mail or SMS row itself; it is
             marked with the returned link
@@ -77,7 +78,7 @@ class SecureThreadSend(models.Model):
         self._note_activity(drafts)
         self._invite_colleagues(drafts, messages)
         return [
-            Sent(draft["thread"], message, link)
+            Sent(draft["thread"], message, link, draft["started"])
             for draft, message, link in zip(drafts, messages, links, strict=True)
         ]
 
@@ -238,7 +239,12 @@ class SecureThreadSend(models.Model):
     @api.model
     def _invite_colleagues(self, drafts, messages):
         """Colleagues among the recipients take part inside, and are told."""
+        threads = self.browse(row["thread"].id for row in drafts if row["colleagues"])
+        readable = threads._filtered_readable()
         for draft, message in zip(drafts, messages, strict=True):
+            # Nobody is brought into what is not the sender's to read
+            if not (draft["started"] or draft["thread"] in readable):
+                continue
             # sudo: who the author is, and taking part, as every recipient inside does
             colleagues = draft["colleagues"] - draft["author"].sudo().user_ids
             if colleagues:

@@ -90,7 +90,8 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         goes on; the other is archived, which ends its links and loses nothing."""
         latest = {}
         for thread in threads.sorted(lambda row: (row.last_message_date, row.id)):
-            if thread.active and thread.res_id and thread.pin_rule != "message":
+            of_document = thread.res_id and thread.pin_rule != "message"
+            if thread.active and of_document and not thread.apart:
                 about = (thread.res_model, thread.res_id)
                 if about[0] == "res.partner" and about[1] in src_partners.ids:
                     about = (about[0], dst_partner.id)
