@@ -83,6 +83,11 @@ class MailMessage(models.Model):
     def _check_may_post(self, vals_list):
         if self.env.uid == api.SUPERUSER_ID:
             return
+        if not self.env.su:
+            # Odoo's own code comes with `sudo()`, clients never do
+            raise AccessError(
+                self.env._("Please write in the conversation, not in its messages.")
+            )
         default = self.env.context.get("default_res_id")
         ids = {vals.get("res_id", default) for vals in vals_list}
         threads = self.env["secure.thread"].browse(filter(None, ids))
@@ -136,6 +141,7 @@ class MailMessage(models.Model):
         draft = {"uid": new_uid(), "body": body, "subject": vals.get("subject")}
         return {
             **vals,
+            **self._true_origin(),
             **self.env["secure.thread"]._sealed_content(draft),
             "model": "secure.thread",
             "res_id": vals.get("res_id", self.env.context.get("default_res_id")),
@@ -143,6 +149,21 @@ class MailMessage(models.Model):
             "secure_direction": "internal",
             "body": "" if content.is_empty(body) else content.PLACEHOLDER,
             "subject": False,
+        }
+
+    @api.model
+    def _true_origin(self):
+        """Whoever acts is named, now, whatever the caller says: the conversation is to
+        prove who wrote what. Only the system writes in the name of others."""
+        if self.env.uid == api.SUPERUSER_ID:
+            return {}
+        # sudo: their own name; a visitor has no access to it
+        author = self.env.user.sudo().partner_id
+        return {
+            "author_id": author.id,
+            "author_guest_id": False,
+            "email_from": author.email_formatted,
+            "date": fields.Datetime.now(),
         }
 
     # -- reading ---------------------------------------------------------------

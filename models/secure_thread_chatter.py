@@ -41,9 +41,9 @@ class SecureThreadChatter(models.Model):
         if subtype_xmlid:
             subtype_id = self.env["ir.model.data"]._xmlid_to_res_id(subtype_xmlid)
         outbound = message_type == "comment" and subtype_id == comment.id
-        author = self.env["res.partner"].browse(
-            author_id or self.env.user.partner_id.id
-        )
+        author = self.env.user.partner_id
+        if author_id and self.env.uid == api.SUPERUSER_ID:
+            author = author.browse(author_id)
         [sent] = self._send(
             [
                 {
@@ -62,7 +62,12 @@ class SecureThreadChatter(models.Model):
 
     def message_notify(self, *, partner_ids=False, **kwargs):
         """Tell colleagues that something is to be done here (Odoo does, of to-dos), and
-        nothing of what: whoever calls may have put anything into the text."""
+        nothing of what: whoever calls may have put anything into the text. Clients may
+        call this, too, and only in their own name."""
+        if not self.env.su:
+            self._check_poster()
+            kwargs.pop("author_id", None)
+            kwargs.pop("email_from", None)
         own = self.with_context(**own_code.MARK)
         neutral = {
             "body": content.PLACEHOLDER,
