@@ -1,5 +1,6 @@
 from . import (
     test_attacks,
+    test_attacks_inside,
     test_calendar,
     test_chatter,
     test_closed_roads,
