@@ -165,10 +165,14 @@ class TestPost(RoadCase):
 
     def test_same_document_same_conversation(self):
         with self.gateways():
-            self.post()
-            self.post(body="again")
-        [thread] = self.threads()
-        self.assertIn("again", self.clear(thread))
+            self.post(self.sender)
+            self.post(self.sender, body="again")
+            [thread] = self.threads()
+            self.assertIn("again", self.clear(thread))
+            # Who cannot read it starts another
+            self.post(body="apart")
+        self.assertEqual(len(self.threads()), 2)
+        self.assertNotIn("apart", self.clear(thread))
 
     def test_each_contact_alone_and_colleagues_inside(self):
         with self.scan():
