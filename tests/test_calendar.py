@@ -225,8 +225,11 @@ class TestInvitation(AppointmentCase):
 
     def test_one_cannot_be_rendered(self):
         self.mail_template.body_html = (
-            "<p t-if='object.common_name == \"Otto Other\"' t-out='1 / 0'/><p>fine</p>"
+            '<p t-if=\'object.event_id.location == "Nowhere" '
+            "and object.common_name == \"Otto Other\"' t-out='1 / 0'/><p>fine</p>"
         )
+        # Not before: Odoo tries a template with any attendee there is
+        self.event.location = "Nowhere"
         with self.gateways():
             self.notify()
             self.assertSent(self.contact, text="fine")
