@@ -188,27 +188,33 @@ class MailMail(models.Model):
     def _lock_notice(self, mail_id):
         """Lock a mail and its status, so that noting that it left cannot fail.
 
+        Looked up by one key after the other, not joined: where tables were empty when
+        PostgreSQL last counted them, as that of mails is between two sends, a join
+        reads whole indexes, for each mail.
+
         :return: whether it is still to be sent, by nobody else and to this address;
             whose contact has another one by now is for the next run to refuse
         """
         self.env.cr.execute(
             """WITH mail AS (
-                    SELECT mail_mail.id
+                    SELECT id
                       FROM mail_mail
-                      JOIN secure_link ON secure_link.id = secure_link_id
-                      JOIN secure_thread ON secure_thread.id = secure_link.thread_id
-                      JOIN res_partner ON res_partner.id = secure_thread.partner_id
-                     WHERE mail_mail.id = %s
-                       AND mail_mail.state = 'outgoing'
-                       AND res_partner.email_normalized = secure_link.address
-                       FOR UPDATE OF mail_mail SKIP LOCKED
+                     WHERE id = %(id)s
+                       AND state = 'outgoing'
+                       AND (SELECT address FROM secure_link
+                             WHERE id = mail_mail.secure_link_id)
+                         = (SELECT email_normalized FROM res_partner
+                             WHERE id = (SELECT partner_id FROM secure_thread
+                             WHERE id = (SELECT thread_id FROM secure_link
+                             WHERE id = mail_mail.secure_link_id)))
+                       FOR UPDATE SKIP LOCKED
                ), status AS (
-                    SELECT mail_notification.id
-                      FROM mail_notification JOIN mail ON mail_mail_id = mail.id
-                       FOR UPDATE OF mail_notification
+                    SELECT id FROM mail_notification
+                     WHERE mail_mail_id = %(id)s AND EXISTS (SELECT FROM mail)
+                       FOR UPDATE
                )
                SELECT id, (SELECT count(*) FROM status) FROM mail""",
-            [mail_id],
+            {"id": mail_id},
         )
         return bool(self.env.cr.rowcount)
 
