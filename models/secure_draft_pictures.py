@@ -128,6 +128,7 @@ class SecureDraftPictures(models.AbstractModel):
         )
         if is_file:
             # The public user is all visitors: it reads what any of them uploaded
+            # sudo: whether a file that may be read is everybody's
             shared = bool(token) or record.sudo().public
             return b"" if not shared or record._secure_among() else record.raw or b""
         if record._fields[named["field"]].type != "binary":
