@@ -62,7 +62,7 @@ class SecurePage(PageAnswers, http.Controller):
     # -- the gate: with a token ------------------------------------------------
 
     @page_route(GATE, "GET", readonly=True)
-    def gate(self, token):
+    def gate(self, token, **_query):
         """Show the gate. Changes nothing, and PostgreSQL sees to it: scanners and
         previews come here too."""
         link = self._link(token)

@@ -102,6 +102,30 @@ class ResConfigSettings(models.TransientModel):
         for settings in self:
             settings.secure_mailings_unguarded = unguarded
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Odoo hands settings to the company one by one, in the view's order. What only
+        holds together, a switch and who is responsible, would be refused."""
+        self.check_access("create")
+        for vals in vals_list:
+            company_id = vals.get("company_id") or self.env.company.id
+            company = self.env["res.company"].browse(company_id)
+            company.write(self._secure_changes(company, vals))
+        return super().create(vals_list)
+
+    @api.model
+    def _secure_changes(self, company, vals):
+        """What is to change of the company's settings of ours."""
+        changes = {}
+        for name, value in vals.items():
+            related = getattr(self._fields.get(name), "related", None) or ""
+            if name.startswith("secure_") and related.startswith("company_id."):
+                column = related.removeprefix("company_id.")
+                field = company._fields[column]
+                if field.convert_to_write(company[column], company) != value:
+                    changes[column] = value
+        return changes
+
     def set_values(self):
         """Nothing is switched on that could not send: fail closed from the start."""
         result = super().set_values()

@@ -24,6 +24,29 @@ class TestSettings(SecureCase):
         groups = "base.group_system,secure_messaging.group_admin"
         cls.admin = cls._user("admin7", groups)
 
+    def test_a_new_company_is_set_up_in_one_go(self):
+        """By the form, whose fields come in the order of the view."""
+        company = self.env["res.company"].create({"name": "New Practice"})
+        self.admin.company_ids |= company
+        settings = self.env["res.config.settings"].with_user(self.admin)
+        form = Form(settings.with_company(company))
+        form.secure_messaging_enabled = True
+        form.secure_responsible_id = self.admin
+        form.secure_consent_for = "everybody"
+        form.secure_consent_text = "We keep what you write."
+        form.secure_pin_source = "field"
+        form.secure_pin_field_id = self.env["ir.model.fields"]._get(
+            "res.partner", "ref"
+        )
+        form.save().execute()
+        self.assertTrue(company.secure_messaging_enabled)
+        self.assertEqual(company.secure_responsible_id, self.admin)
+        self.assertEqual(company.secure_consent_for, "everybody")
+        self.assertEqual(company.secure_consent_text, "We keep what you write.")
+        self.assertEqual(company.secure_pin_field_id.name, "ref")
+        with self.assertRaisesRegex(UserError, "who is responsible"):
+            settings.with_company(company).create({"secure_responsible_id": False})
+
     def settings(self, **values):
         return self.env["res.config.settings"].with_user(self.admin).create(values)
 
