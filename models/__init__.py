@@ -105,6 +105,7 @@ from . import (
     res_company_consent,
     res_company_pin,
     res_company_switch,
+    res_company_log,
     res_config_settings,
     res_config_settings_consent,
     res_config_settings_keys,

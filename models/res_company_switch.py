@@ -1,6 +1,6 @@
 """What is marked “Send Securely”, and so refused while the switch is off."""
 
-from odoo import api, models
+from odoo import models
 
 NAMED = 5
 """How many of each kind are named."""
@@ -8,33 +8,6 @@ NAMED = 5
 
 class ResCompanySwitch(models.Model):
     _inherit = "res.company"
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        companies = super().create(vals_list)
-        companies._note_switched({})
-        return companies
-
-    def write(self, vals):
-        if "secure_messaging_enabled" not in vals:
-            return super().write(vals)
-        # sudo: a setting that is not read-protected; of companies that are written to
-        before = {company: company.secure_messaging_enabled for company in self.sudo()}
-        result = super().write(vals)
-        self._note_switched(before)
-        return result
-
-    def _note_switched(self, before):
-        """The company's own log begins when it starts to send securely.
-
-        :param dict before: how the switch stood, by company
-        """
-        log = self.env["secure.access.log"]
-        # sudo: as in :meth:`write`
-        for company in self.sudo():
-            enabled = company.secure_messaging_enabled
-            if enabled != before.get(company, False):
-                log._log("switched_on" if enabled else "switched_off", company)
 
     def _secure_has_threads(self):
         """Whether a company has been switched on some time: it has conversations."""

@@ -31,6 +31,7 @@ KINDS = [
     ("default_pin_removed", "Default PIN removed"),
     ("switched_on", "Switched on"),
     ("switched_off", "Switched off"),
+    ("setting_changed", "Setting changed"),
     ("log_exported", "Log exported"),
     ("log_changed", "Log found changed"),
     ("damaged", "End of the log lost"),

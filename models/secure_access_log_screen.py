@@ -101,6 +101,10 @@ class SecureAccessLogScreen(models.Model):
             ("switched_off", False): self.env._(
                 "Secure messaging was switched off for the company."
             ),
+            ("setting_changed", False): self.env._(
+                "A setting that decides what is asked before somebody reads was "
+                "changed; the details name it, from what to what."
+            ),
             ("log_changed", False): self.env._(
                 "A check found that the log is not as it was written."
             ),

@@ -271,6 +271,29 @@ class TestLogScreen(LogCase):
         self.contact.active = False
         self.assertEqual(log.search([("partner_name", "ilike", "Clara")]), found)
 
+    def test_changed_settings(self):
+        """What is asked before somebody reads: who changed it, from what to what."""
+        company = self.company
+        before = self.env["secure.access.log"].search([("thread_id", "=", False)])
+        field = self.env["ir.model.fields"]._get("res.partner", "ref")
+        company.secure_pin_required = not company.secure_pin_required
+        company.write({"secure_pin_source": "field", "secure_pin_field_id": field.id})
+        company.secure_pin_source = "field"
+        company.secure_messaging_enabled = False
+        company.secure_pin_source = "code"
+        rows = self.env["secure.access.log"].search([("thread_id", "=", False)])
+        rows = (rows - before).sorted("number")
+        self.assertEqual(
+            [(row.kind, row.detail) for row in rows],
+            [
+                ("setting_changed", "secure_pin_required: - > True"),
+                ("setting_changed", "secure_pin_source: default > field"),
+                ("setting_changed", "secure_pin_field_id: - > ref"),
+                ("switched_off", False),
+            ],
+        )
+        self.assertEqual(rows.mapped("company_id"), company)
+
     def test_company_rows_lead_nowhere(self):
         log = self.env["secure.access.log"].with_user(self.manager)
         row = log.search([("thread_id", "=", False)], limit=1)
