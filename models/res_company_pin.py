@@ -3,8 +3,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..tools import pin_value
-
 PIN_SOURCES = [
     ("default", "Default PIN"),
     ("field", "A field of the contact"),
@@ -22,11 +20,7 @@ class ResCompanyPin(models.Model):
     secure_pin_field_id = fields.Many2one(
         "ir.model.fields",
         "Field That Serves as PIN",
-        domain=[
-            ("model", "=", "res.partner"),
-            ("store", "=", True),
-            ("ttype", "in", pin_value.KINDS),
-        ],
+        domain=lambda self: self.env["secure.pin"]._field_domain(),
     )
 
     @api.constrains("secure_pin_source", "secure_pin_field_id")

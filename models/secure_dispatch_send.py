@@ -124,7 +124,7 @@ class SecureDispatchSend(models.Model):
         text = spoken._stopped_text()
         text = text or spoken.env._("A send stopped before it had recipients")
         if failed:
-            text = spoken.env._("%(count)s recipients were not sent to", count=failed)
+            text = spoken.env._("Recipients not sent to: %(count)s", count=failed)
         self.activity_ids.filtered("automated").unlink()
         self.activity_schedule(
             "mail.mail_activity_data_todo", summary=text, user_id=user.id

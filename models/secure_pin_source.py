@@ -17,6 +17,8 @@ which channel codes are sent."""
 
 KNOWN_FIELDS = ("name", "email", "phone", "zip", "city")
 """What people who know of a contact know: no value of a PIN."""
+POOR_FIELDS = ("color", "function", "message_bounce", "signup_type", "website")
+"""Odoo's own of which many know the value, or that have only a few."""
 
 
 class SecurePinSource(models.Model):
@@ -126,6 +128,18 @@ class SecurePinSource(models.Model):
     # -- which fields can serve --------------------------------------------------
 
     @api.model
+    def _field_domain(self):
+        """The fields to choose from: those that :meth:`_field_problem` has nothing
+        against."""
+        # sudo: names of fields, no contact's value
+        rows = self.env["ir.model.fields"].sudo()
+        rows = rows.search(
+            [("model", "=", "res.partner"), ("ttype", "in", pin_value.KINDS)]
+        )
+        fit = rows.filtered(lambda row: not self._field_problem(row))
+        return [("id", "in", fit.ids)]
+
+    @api.model
     def _field_problem(self, field_row):
         """Why a field cannot serve as PIN, as text; empty when it can.
 
@@ -162,7 +176,8 @@ class SecurePinSource(models.Model):
             if name in users._fields and users._fields[name].inherited
         }
         names = own | set(partners._get_frontend_writable_fields())
-        names |= {*MAGIC_COLUMNS, *KNOWN_FIELDS, "display_name", "email_normalized"}
+        names |= {*MAGIC_COLUMNS, *KNOWN_FIELDS, *POOR_FIELDS}
+        names |= {"display_name", "email_normalized"}
         names |= set(partners._phone_get_number_fields())
         contacts = self.env["ir.model"]._get("res.partner")
         if "website_form_access" in contacts._fields:

@@ -236,7 +236,7 @@ class SecureThread(models.Model):
     def _reminder_texts(self):
         return {
             "address": self.env._(
-                "Too many wrong PINs from one place: opens again in 30 minutes"
+                "Too many wrong PINs from one place: locked there for 30 minutes"
             ),
             "link": self.env._("Too many wrong PINs: link locked for 30 minutes"),
             "ended": self.env._("Too many wrong PINs: the link ended, send a new one"),

@@ -2,10 +2,12 @@
 
 import re
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import NamedTuple
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
+from odoo import fields
 from odoo.tests import new_test_user
 from odoo.tests.common import Opener
 from odoo.tools import mute_logger
@@ -152,6 +154,22 @@ class SecureCase(MockEmail, MockSMS):
             self.leave()
             self.token = self.left_token()
         return sent
+
+    def planned(self, user=None, **values):
+        """A send to the contact that leaves in an hour."""
+        dispatches = self.env["secure.dispatch"].with_user(user or self.sender)
+        return dispatches._plan(
+            {
+                "origin": "compose",
+                "channel": "email",
+                "company_id": self.company.id,
+                "subject": CANARY_SUBJECT,
+                "body": f"<p>{CANARY}</p>",
+                **values,
+            },
+            [{"partner": self.contact}],
+            fields.Datetime.now() + timedelta(hours=1),
+        )
 
     def leave(self):
         """Send what waits in Odoo's SMS queue (mails leave at once in tests)."""

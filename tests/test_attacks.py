@@ -25,6 +25,13 @@ from .common import (
 from .test_page import at
 
 
+def attach(mail, data, name):
+    """Hang a file on a mail without saying what it is."""
+    mail.add_attachment(
+        data, maintype="application", subtype="octet-stream", filename=name
+    )
+
+
 @tagged("post_install", "-at_install")
 class TestFilesOfStrangers(SecureCase):
     def test_sealing_one_file_lends_no_rights_to_the_next(self):
@@ -87,21 +94,7 @@ class TestFilesOfStrangers(SecureCase):
     def test_statement_43_nobody_adds_files_to_a_send_that_waits(self):
         """Neither to another's nor to one's own but with its form, whichever way the
         file says what it is for."""
-        later = fields.Datetime.now() + timedelta(hours=1)
-        dispatch = (
-            self.env["secure.dispatch"]
-            .with_user(self.colleague)
-            ._plan(
-                {
-                    "origin": "compose",
-                    "channel": "email",
-                    "body": "<p>Hello</p>",
-                    "company_id": self.company.id,
-                },
-                [{"partner": self.contact}],
-                later,
-            )
-        )
+        dispatch = self.planned(self.colleague)
         target = {"res_model": "secure.dispatch", "res_id": dispatch.id}
         ways = (
             (target, {}),
@@ -358,18 +351,8 @@ class TestGateway(SecureCase):
                 mail["Subject"] = f"Fwd {form.format(token)}"
                 mail.set_content(f"I cannot open {form.format(token)} please help")
                 mail.add_attachment(form.format(token), filename="a.txt")
-                mail.add_attachment(
-                    form.format(token).encode("utf-16-le"),
-                    maintype="application",
-                    subtype="octet-stream",
-                    filename="a.msg",
-                )
-                mail.add_attachment(
-                    b"kept",
-                    maintype="application",
-                    subtype="octet-stream",
-                    filename="b",
-                )
+                attach(mail, form.format(token).encode("utf-16-le"), "a.msg")
+                attach(mail, b"kept", "b")
                 with self.leak_scan() as scan:
                     self.receive_mail(mail, number)
                     self.assertNoLeak(scan, token)
@@ -388,27 +371,15 @@ class TestGateway(SecureCase):
         inner = EmailMessage()
         inner["Subject"] = "Secure message"
         inner.set_content(f"https://h.example/sm/{token} \u00e9", cte="base64")
-        inner.add_attachment(
-            b"also inside", maintype="application", subtype="octet-stream", filename="c"
-        )
+        attach(inner, b"also inside", "c")
         middle = EmailMessage()
         middle.set_content("see the file")
-        middle.add_attachment(
-            inner.as_bytes(),
-            maintype="application",
-            subtype="octet-stream",
-            filename="inner.EML",
-        )
+        attach(middle, inner.as_bytes(), "inner.EML")
         mail = EmailMessage()
         mail["Subject"] = "Fwd"
         mail.set_content("please help")
         mail.add_attachment(inner)
-        mail.add_attachment(
-            middle.as_bytes(),
-            maintype="application",
-            subtype="octet-stream",
-            filename="mail.eml",
-        )
+        attach(mail, middle.as_bytes(), "mail.eml")
         self.assertNotIn(token, mail.as_string())
         with self.leak_scan() as scan:
             self.receive_mail(mail)
@@ -431,12 +402,7 @@ class TestGateway(SecureCase):
         mail = EmailMessage()
         mail["Subject"] = "Fwd"
         mail.set_content("see https://h.example/small/sm")
-        mail.add_attachment(
-            inner.as_bytes(),
-            maintype="application",
-            subtype="octet-stream",
-            filename="a.eml",
-        )
+        attach(mail, inner.as_bytes(), "a.eml")
         self.receive_mail(mail)
         posted = self.other_contact.message_ids[0]
         self.assertIn(inner.as_bytes(), posted.attachment_ids.mapped("raw"))

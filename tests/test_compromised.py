@@ -113,22 +113,7 @@ class TestCompromisedKey(RotationCase):
             self.assertIn(CANARY, self.visitor.text)
 
     def test_planned_sends_do_not_use_their_pins(self):
-        dispatch = (
-            self.env["secure.dispatch"]
-            .with_user(self.sender)
-            ._plan(
-                {
-                    "origin": "compose",
-                    "channel": "email",
-                    "company_id": self.company.id,
-                    "subject": "x",
-                    "body": CANARY,
-                    "pin": PIN,
-                },
-                [{"partner": self.contact}],
-                fields.Datetime.now() + timedelta(hours=1),
-            )
-        )
+        dispatch = self.planned(pin=PIN)
         self.close()
         with self.keys(NEW_KEY, self.key), self.gateways():
             self.assertFalse(dispatch.sudo().sealed_pin)

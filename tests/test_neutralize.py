@@ -1,6 +1,5 @@
 """Statement 51: what `odoo neutralize` makes of a copy, by the SQL it runs."""
 
-from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
@@ -38,24 +37,6 @@ class TestNeutralize(SecureCase):
             ]
         )
         return sent
-
-    def plan(self, **values):
-        return (
-            self.env["secure.dispatch"]
-            .with_user(self.sender)
-            ._plan(
-                {
-                    "origin": "compose",
-                    "channel": "email",
-                    "company_id": self.company.id,
-                    "subject": "x",
-                    "body": CANARY,
-                    "pin": PIN,
-                },
-                [{"partner": self.contact}],
-                fields.Datetime.now() + timedelta(hours=1),
-            )
-        )
 
     def test_statement_51_nothing_that_waits_leaves(self):
         mail = self.wait("email").message.sudo().mail_ids
@@ -124,7 +105,7 @@ class TestNeutralize(SecureCase):
 
     def test_statement_51_planned_sends_are_over(self):
         states = ("scheduled", "running", "held", "failed", "sent")
-        sends = [self.plan() for _state in states]
+        sends = [self.planned(pin=PIN) for _state in states]
         for dispatch, state in zip(sends, states, strict=True):
             dispatch.sudo().state = state
             if state in ("failed", "sent"):

@@ -387,9 +387,24 @@ class TestWhichField(SourceCase):
             *("id", "name", "email", "phone", "zip", "vat", "street", "company_name"),
             *("display_name", "complete_name", "email_normalized", "phone_sanitized"),
             *("commercial_company_name", "contact_address_complete"),
+            *("color", "function", "message_bounce", "website"),
         ):
             if name in self.env["res.partner"]._fields:
                 self.assertRefused(name)
+
+    def test_the_settings_offer_what_they_take(self):
+        settings = self.env["res.config.settings"].with_user(self.admin)
+        described = settings.fields_get(["secure_pin_field_id"])
+        domain = described["secure_pin_field_id"]["domain"]
+        offered = self.env["ir.model.fields"].search(domain)
+        self.assertIn(self.field("ref"), offered)
+        for row in offered:
+            self.company.write(
+                {"secure_pin_source": "field", "secure_pin_field_id": row.id}
+            )
+        partner = [("model", "=", "res.partner")]
+        for row in self.env["ir.model.fields"].search(partner) - offered:
+            self.assertRefused(row.name)
 
     def test_fields_of_other_kinds(self):
         for name in ("comment", "parent_id", "active", "create_date", "parent_name"):

@@ -5,7 +5,7 @@ import os
 from contextlib import contextmanager, suppress
 from unittest.mock import patch
 
-from odoo import SUPERUSER_ID, api, fields
+from odoo import SUPERUSER_ID, api
 from odoo.sql_db import db_connect
 from odoo.tests import tagged
 from odoo.tools import config, mute_logger
@@ -66,24 +66,13 @@ class RotationCase(SecureCase):
     def everything(self):
         """Something in each place that holds ciphertext."""
         self.set_pin(self.contact)
-        sent = self.send(attachments=[(CANARY_FILE_NAME, CANARY_FILE.encode())])
+        files = [(CANARY_FILE_NAME, CANARY_FILE.encode())]
+        sent = self.send(attachments=files)
         grant, _secret = self.env["secure.grant"]._open(sent.link)
         grant._keep_draft(CANARY_REPLY)
         compose = self.env["secure.compose"].with_user(self.sender).create({})
         compose.write({"subject": CANARY_SUBJECT, "body": CANARY, "pin": PIN})
-        self.env["secure.dispatch"].with_user(self.sender)._plan(
-            {
-                "origin": "compose",
-                "channel": "email",
-                "company_id": self.company.id,
-                "subject": CANARY_SUBJECT,
-                "body": CANARY,
-                "pin": PIN,
-                "files": [(CANARY_FILE_NAME, CANARY_FILE.encode())],
-            },
-            [{"partner": self.contact}],
-            fields.Datetime.add(fields.Datetime.now(), hours=1),
-        )
+        self.planned(pin=PIN, files=files)
         self.env["mail.compose.message"].with_user(self.sender).create(
             {
                 "model": "res.partner",
