@@ -30,7 +30,7 @@ without --new-key. The old keys stay behind it until all is sealed anew.
 GO_ON = """
 The last run with --compromised has not ended. To go on with it, leave --new-key out. If
 the key that is the first one now is in wrong hands, too: put a new one before it, with
---new-key alone.
+--new-key alone, then run --compromised: it begins anew.
 """
 NOT_WITHDRAWN = """
 Not all links and PINs are withdrawn, as others wrote at the same time. Run this again,

@@ -10,12 +10,6 @@ class MailActivity(models.Model):
 
     _inherit = "mail.activity"
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        activities = super().create(vals_list)
-        activities._check_no_secure_note()
-        return activities
-
     def write(self, vals):
         """Feedback goes into the conversation, sealed, and not into this table too."""
         secure = self.filtered(lambda activity: activity.res_model == "secure.thread")
@@ -25,11 +19,9 @@ class MailActivity(models.Model):
             if others:
                 super(MailActivity, others).write(vals)
             return super(MailActivity, secure).write(rest) if rest else True
-        result = super().write(vals)
-        if vals.keys() & {"note", "res_model_id", "res_model"}:
-            self._check_no_secure_note()
-        return result
+        return super().write(vals)
 
+    @api.constrains("note", "res_model_id", "res_model")
     def _check_no_secure_note(self):
         for activity in self:
             if activity.res_model == "secure.thread" and not content.is_empty(

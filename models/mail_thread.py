@@ -23,7 +23,7 @@ class MailThread(models.AbstractModel):
             if log_filter.mask(text) != text:
                 values[key] = type(text)(log_filter.mask(text))
         # Before the parts are masked, which are the mail's own
-        quotes_link = quoted_links.mail_holds(message)
+        quotes_link = save_original and quoted_links.mail_holds(message)
         values["attachments"] = [
             part._replace(content=quoted_links.without(part.fname, part.content))
             for part in values.get("attachments", [])

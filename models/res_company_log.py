@@ -48,7 +48,9 @@ class ResCompanyLog(models.Model):
             then = before.get(company, {SWITCH: ""})
             if now[SWITCH] != then[SWITCH]:
                 log._log("switched_on" if now[SWITCH] else "switched_off", company)
-            if not (now[SWITCH] and then[SWITCH]):
+            sends = now[SWITCH] and then[SWITCH]
+            # What was sent can be read while it is switched off
+            if not sends and not company._secure_has_threads():
                 continue
             for name in NOTED:
                 if now[name] != then[name]:

@@ -110,7 +110,8 @@ class ResConfigSettings(models.TransientModel):
         for vals in vals_list:
             company_id = vals.get("company_id") or self.env.company.id
             company = self.env["res.company"].browse(company_id)
-            company.write(self._secure_changes(company, vals))
+            if changes := self._secure_changes(company, vals):
+                company.write(changes)
         return super().create(vals_list)
 
     @api.model

@@ -130,16 +130,20 @@ class SecureAccessLogWaiting(models.Model):
             or not isinstance(row, dict)
             or row.keys() != set(log_chain.CONTENT)
             or not row[HOLDERS[self.chain]]
-            or row["kind"] not in dict(columns["kind"].selection)
+            or row["kind"] not in [kind for kind, _label in columns["kind"].selection]
         ):
             return False
         for name, value in row.items():
             kind = int if columns[name].type in ("integer", "many2one") else str
             # True is an int to Python, and not to PostgreSQL
-            if value and type(value) is not kind:
+            if value not in (None, False, "") and type(value) is not kind:
                 return False
             if kind is int and abs(value or 0) > INTEGER_MAX:
                 return False
+        # sudo: a foreign key, unlike the other numbers
+        company = self.env["res.company"].sudo().browse(row["company_id"] or ())
+        if company != company.exists():
+            return False
         try:
             return bool(fields.Datetime.to_datetime(row["date"]))
         except ValueError:

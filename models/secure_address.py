@@ -128,13 +128,13 @@ class SecureAddress(models.Model):
         changes = self._open_changes(ways, automatic)
         if not changes:
             return {}
-        went = {}
         # sudo: compared and not shown
         links = self.env["secure.link"].sudo()
         threads = [thread.id for thread, _channel in changes]
-        links = links.search([("thread_id", "in", threads)])
-        for link in links:
-            went.setdefault(link.thread_id, set()).add(link.address)
+        groups = links._read_group(
+            [("thread_id", "in", threads)], ["thread_id"], ["address:array_agg"]
+        )
+        went = {thread: set(addresses) for thread, addresses in groups}
         return {
             (thread, channel): change
             for (thread, channel), change in changes.items()

@@ -90,7 +90,8 @@ class SecureKeyringCompromise(models.AbstractModel):
     def _go_on_closing(self, closing):
         """:return: whether all is done; not when others got in between too often, or
         the time of a job is over"""
-        for step in (self._close_threads, self._void_pins):
+        # PINs first: a planned send that comes due takes its PIN with it
+        for step in (self._void_pins, self._close_threads):
             batch = partial(self._close_batch, step, closing)
             while done := clashes.again(self.env, batch):
                 pass
@@ -150,11 +151,13 @@ class SecureKeyringCompromise(models.AbstractModel):
     @api.model
     def _void_pins(self, closing):
         """The next PINs, those of planned sends and of forms among them."""
-        stored = [("write_date", "<=", closing["since"])]
+        # These rows change for other reasons, too; without a PIN they send nothing
+        made = [("create_date", "<=", closing["since"])]
         for model in ("secure.dispatch", "secure.compose"):
             # sudo: as above
             rows = self.env[model].sudo()
-            rows.search([*stored, ("sealed_pin", "!=", False)]).sealed_pin = False
+            rows.search([*made, ("sealed_pin", "!=", False)]).sealed_pin = False
+        stored = [("write_date", "<=", closing["since"])]
         waiting = self.env["secure.pin.bulk.line"].sudo()
         waiting = waiting.search([*stored, ("state", "=", "waiting")])
         waiting._fail(self.env._("A key was compromised. Please set this PIN anew."))

@@ -212,6 +212,10 @@ class SecureKeyringRotation(models.AbstractModel):
         what the command began and could not end."""
         if self._status()["problem"]:
             return
+        # Not only when all is sealed anew: that may take long, or never end
+        closing = self._closing()
+        if closing and not self._go_on_closing(closing):
+            return
         if not self._rotation_is_due() or self._rotate():
             self._end_closing()
         elif self._retiring():

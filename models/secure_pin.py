@@ -250,8 +250,11 @@ class SecurePin(models.Model):
         digits = pin_policy.normalize(pin)
         right = pin_policy.verify(digits, hashed)
         if right and pin_policy.needs_rehash(hashed):
-            fresh = pin_policy.hash_pin(digits)
-            expected.hash_sealed = keyring._seal(Purpose.PINS, place, fresh)
+            fresh = keyring._seal(Purpose.PINS, place, pin_policy.hash_pin(digits))
+            # Not as if the PIN had been set now: one that is to be voided, is
+            column = [self._fields["hash_sealed"]]
+            row = {"id": expected.id, "hash_sealed": fresh}
+            keyring._write_resealed(self, column, [row])
         return right
 
     @api.model

@@ -199,7 +199,7 @@ class SecurePinBulk(models.Model):
         them stops nobody else."""
         try:
             with self.env.cr.savepoint():
-                lines._set()
+                partners = lines._set()
         except (*clashes.WHOLE_TRANSACTION, KeysUnavailable):
             raise
         except Exception as error:
@@ -210,6 +210,9 @@ class SecurePinBulk(models.Model):
             # What went wrong may quote the PIN: neither kept nor logged
             _logger.error("A PIN was not set: %s", type(error).__name__)
             lines._fail(self.env._("Something went wrong. Please try again."))
+            return
+        pins = self.env["secure.pin"]
+        pins._forgive_afterwards(partners, pins._threads_of(partners))
 
     def _finish(self):
         """Say how it ended, and tell it once: not in each of the conversations."""

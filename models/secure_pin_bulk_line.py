@@ -85,7 +85,10 @@ class SecurePinBulkLine(models.Model):
 
     def _set(self):
         """Set the PINs of lines, in the name of whoever chose them. One that was set or
-        removed by hand since then stays as it is."""
+        removed by hand since then stays as it is.
+
+        :return: the contacts whose PIN was set
+        """
         current = self._generations(self.partner_id)
         good = self.filtered(
             lambda line: line.generation == current.get(line.partner_id.id, 0)
@@ -97,6 +100,7 @@ class SecurePinBulkLine(models.Model):
             setter = self.env["secure.pin"].with_user(self.bulk_id.user_id)
             setter._set_many(pins, tell=False)
             good.write({"state": "done", "pin_sealed": False})
+        return good.partner_id
 
     def _fail(self, reason):
         self.write({"state": "failed", "reason": reason, "pin_sealed": False})

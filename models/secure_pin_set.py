@@ -54,6 +54,7 @@ class SecurePinSet(models.Model):
 
         :param owners: records of one model
         :param str reason: a key of ``secure.thread._reminder_texts``
+        :param bool tell: False where the caller tells, and ends locks, of many at once
         """
         log = self.env["secure.access.log"]
         if owners._name == "res.company":
@@ -61,27 +62,35 @@ class SecurePinSet(models.Model):
             removed = reason == "pin_removed"
             log._log("default_pin_removed" if removed else "default_pin_set", owners)
             return
-        # sudo: this covers conversations the current user does not see
-        threads = self.env["secure.thread"].sudo().with_context(active_test=False)
+        # sudo: who set a PIN may see only some of the conversations it is asked for in
         if owners._name == "res.partner":
-            threads = threads.search([("partner_id", "in", owners.ids)])
+            threads, partners = self._threads_of(owners), owners
             threads._tighten("contact")
         else:
-            threads = threads.browse(owners.ids)
+            threads, partners = owners.sudo(), owners.partner_id
             threads._tighten("message")
             reason = "own_pin_set"
-        if reason in NEW_PIN:
-            partners = owners if owners._name == "res.partner" else owners.partner_id
-            self._forgive_afterwards(partners, threads.link_ids)
         log._log("pin_set", threads)
-        if tell:
-            threads._tell_others(reason)
+        if not tell:
+            return
+        if reason in NEW_PIN:
+            self._forgive_afterwards(partners, threads)
+        threads._tell_others(reason)
 
     @api.model
-    def _forgive_afterwards(self, partners, links):
+    def _threads_of(self, partners):
+        """All conversations of contacts, also those the current user does not see."""
+        # sudo: as above
+        threads = self.env["secure.thread"].sudo().with_context(active_test=False)
+        return threads.search([("partner_id", "in", partners.ids)])
+
+    @api.model
+    def _forgive_afterwards(self, partners, threads):
         """A fresh budget, once the new PIN is surely there: while the old one holds, it
         would only be more tries at that. A worker killed in between leaves a lock,
-        which staff can end."""
+        which staff can end. Not in a savepoint: one that is rolled back leaves this
+        standing."""
+        attempts = self.env["secure.attempt"]
         self.env.cr.postcommit.add(
-            partial(self.env["secure.attempt"]._forgive, partners, links)
+            partial(attempts._forgive, partners, threads.link_ids)
         )

@@ -136,14 +136,16 @@ class SecurePinSource(models.Model):
         rows = rows.search(
             [("model", "=", "res.partner"), ("ttype", "in", pin_value.KINDS)]
         )
-        fit = rows.filtered(lambda row: not self._field_problem(row))
+        known = self._known_names()
+        fit = rows.filtered(lambda row: not self._field_problem(row, known))
         return [("id", "in", fit.ids)]
 
     @api.model
-    def _field_problem(self, field_row):
+    def _field_problem(self, field_row, known=None):
         """Why a field cannot serve as PIN, as text; empty when it can.
 
         :param field_row: ``ir.model.fields``
+        :param set known: of :meth:`_known_names`, where many are asked about
         """
         # sudo: name and label of a field, no contact's value
         field = self.env["res.partner"]._fields.get(field_row.sudo().name)
@@ -157,7 +159,7 @@ class SecurePinSource(models.Model):
                 "dates of contacts.",
                 field=label,
             )
-        if self._is_known(field, self._known_names(), set()):
+        if self._is_known(field, known or self._known_names(), set()):
             return self.env._(
                 "%(field)s cannot serve as PIN: it is known to many, contacts can "
                 "change it themselves, or it follows from such a field.",

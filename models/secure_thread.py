@@ -214,8 +214,8 @@ class SecureThread(models.Model):
         for user, threads in self.sudo().grouped("responsible_id").items():
             own = threads.with_user(user).sudo(False)
             fit = own._filtered_access("read") if user.active else own.browse()
-            for thread in threads - fit:
-                thread.responsible_id = thread.company_id.secure_responsible_id
+            for company, left in (threads - fit).grouped("company_id").items():
+                left.responsible_id = company.secure_responsible_id
 
     def _remind_responsible(self, reason):
         """Put a to-do on the responsible's list, once while it is open.

@@ -13,7 +13,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..tools import log_filter
+from ..tools import log_filter, quoted_links
 from .common import (
     CANARY,
     CANARY_FILE,
@@ -395,6 +395,54 @@ class TestGateway(SecureCase):
         self.assertIn("please help", posted.body)
         self.assertIn(b"also inside", files)
         self.assertNotIn("original_email.eml", posted.attachment_ids.mapped("name"))
+
+    def test_junk_in_a_mail_loses_nothing(self):
+        """What Python cannot read of a mail that hangs on one, and Odoo never does."""
+        for number, head in enumerate(
+            (
+                "Message-ID: <>",
+                "From: a <",
+                "Reply-To: a@[",
+                "Subject: =?nosuch?q?a?=",
+                "From: =?utf-8?q?=0a?= <a@b>",
+            )
+        ):
+            raw = (
+                "From: clara@client.example\r\n"
+                f"To: notes@{self._alias_domain().name}\r\n"
+                f"Message-Id: <junk-{number}@client.example>\r\n"
+                "Subject: Fwd\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                "--b\r\nContent-Type: text/plain\r\n\r\nplease help\r\n"
+                f"--b\r\nContent-Type: message/rfc822\r\n\r\n{head}\r\n"
+                "Content-Type: text/plain\r\n\r\nalso inside\r\n--b--\r\n"
+            )
+            with self.subTest(head=head), self.gateways():
+                before = len(self.other_contact.message_ids)
+                self.env["mail.thread"].message_process(
+                    False, raw.encode(), save_original=True
+                )
+                self.assertEqual(len(self.other_contact.message_ids), before + 1)
+                posted = self.other_contact.message_ids[0]
+                self.assertIn("please help", posted.body)
+                names = posted.attachment_ids.mapped("name")
+                self.assertIn("original_email.eml", names)
+
+    def test_mails_in_mails_without_end_are_not_read_to_the_end(self):
+        """Each level is to be read again: a stranger could keep a worker busy."""
+        link = b"https://h.example/sm/" + b"A1b2C3d4E5" * 3
+        data = b"nothing of ours"
+        for _level in range(quoted_links.MAILS_DEEP):
+            data = b"Content-Disposition: attachment; filename=a.eml\r\n\r\n" + data
+        self.assertEqual(quoted_links.without("a.eml", data), data)
+        for inside in (b"nothing of ours", link):
+            data = inside
+            for _level in range(1000):
+                data = b"Content-Disposition: attachment; filename=a.eml\r\n\r\n" + data
+            reads = quoted_links.message_from_bytes
+            with patch.object(quoted_links, "message_from_bytes", wraps=reads) as read:
+                kept = quoted_links.without("a.eml", data)
+            self.assertLess(read.call_count, 4 * quoted_links.MAILS_DEEP)
+            self.assertNotIn(inside, kept)
 
     def test_what_quotes_no_link_is_kept_as_it_came(self):
         inner = EmailMessage()

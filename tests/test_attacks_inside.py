@@ -58,10 +58,12 @@ class InsideCase(RoadCase):
         made = self.env["mail.message"].search(
             [("id", ">", before.id), ("model", "=", "secure.thread")]
         )
+        self.assertTrue(made)
         return self.env["secure.thread"].browse(made.mapped("res_id"))
 
     def shown(self):
         self.visitor.open_gate(self.token)
+        self.assertEqual(self.visitor.status, 200)
         return self.visitor.text
 
 
@@ -363,8 +365,11 @@ class TestAttending(AppointmentCase):
 
     def test_nor_by_waiting_for_a_reminder(self):
         self.join()
+        inside = [("model", "=", "secure.thread")]
+        before = self.env["mail.message"].search_count(inside)
         with self.gateways():
             self.notify(user=self.env.ref("base.user_root"))
+        self.assertGreater(self.env["mail.message"].search_count(inside), before)
         self.assertOutside()
 
     def test_who_reads_lets_attendees_in(self):

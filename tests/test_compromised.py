@@ -14,11 +14,11 @@ from odoo.tools import mute_logger
 from ..cli.secure_messaging_rotate import DONE, UNFINISHED, SecureMessagingRotate
 from ..models import secure_keyring_compromise as compromise
 from ..models.secure_pin_void import VOID_HASH
-from ..tools import clashes
+from ..tools import clashes, pin_policy
 from ..tools.keyring import Purpose
 from .common import CANARY, PIN
 from .test_log_checks import TwoAtOnceCase
-from .test_rotation import NEW_KEY, THIRD_KEY, RotationCase
+from .test_rotation import NEW_KEY, THIRD_KEY, Killed, RotationCase
 
 NEW_PIN = "604815"
 CLASHES_LOG = "odoo.addons.secure_messaging.tools.clashes"
@@ -122,6 +122,34 @@ class TestCompromisedKey(RotationCase):
             self.assertIn("PIN", dispatch.line_ids.reason)
             self.assertFalse(self._mails)
 
+    def test_what_changes_meanwhile_does_not_keep_its_pin(self):
+        """A planned send that is put off, a form that is saved, a PIN whose hash is
+        made dearer: none was set anew."""
+        pin = self.set_pin(self.contact)
+        dispatch = self.planned(pin=PIN).sudo()
+        compose = self.env["secure.compose"].with_user(self.sender).create({})
+        compose.pin = PIN
+        with self.keys(NEW_KEY, self.key):
+            self.run_apart(lambda ring: ring._begin_closing())
+            dearer = 2 * pin_policy._hasher.default_rounds
+            hasher = pin_policy._hasher.using(rounds=dearer)
+            # Not the transaction's own clock
+            later = fields.Datetime.now() + timedelta(hours=1)
+            with (
+                patch.object(pin_policy, "_hasher", hasher),
+                patch.object(type(self.env.cr), "now", lambda cr: later),
+            ):
+                self.assertTrue(self.env["secure.pin"]._matches(pin, PIN))
+                dispatch.scheduled_at = later
+                compose.subject = CANARY
+                self.env.flush_all()
+            self.assertGreater(dispatch.write_date, dispatch.create_date)
+            self.run_apart(lambda ring: ring._close_all())
+            self.assertTrue(pin.is_void)
+            self.assertFalse(dispatch.sealed_pin)
+            with self.assertRaisesRegex(UserError, "PIN of this message is gone"):
+                compose._dispatch_values(self.env["res.users"])
+
     def test_notifications_that_wait_do_not_leave(self):
         mails = type(self.env["mail.mail"])
         with patch.object(mails, "send_after_commit", lambda mails: None):
@@ -200,6 +228,21 @@ class TestCompromisedKey(RotationCase):
             self.assertEqual(sent.link.state, "revoked")
             self.assertFalse(self.ring._closing())
 
+    def test_the_job_closes_where_a_value_cannot_be_sealed_anew(self):
+        sent = self.send(pin=PIN)
+        job = self.env.ref("secure_messaging.ir_cron_rotate")
+        rotating = patch.object(
+            self.registry["secure.keyring"], "_rotate", lambda *_args: False
+        )
+        with self.keys(NEW_KEY, self.key), rotating:
+            self.run_apart(lambda ring: ring._begin_closing())
+            job.method_direct_trigger()
+            self.env.invalidate_all()
+            self.assertEqual(sent.link.state, "revoked")
+            pins = self.env["secure.pin"].search([])
+            self.assertEqual(set(pins.mapped("is_void")), {True})
+            self.assertTrue(self.ring._closing(), "goes on until all is sealed anew")
+
     def test_a_job_whose_time_is_over_goes_on_later(self):
         for _number in range(3):
             self.send()
@@ -215,20 +258,29 @@ class TestCompromisedKey(RotationCase):
         self.assertEqual(set(states), {"revoked"})
 
     def test_statement_47_killed_in_the_middle(self):
-        for _number in range(3):
-            self.send()
+        threads = [self.send().thread.id for _number in range(3)]
         self.startPatcher(patch.object(compromise, "CLOSE_BATCH", 1))
-        keyrings = self.registry["secure.keyring"]
+        keyrings, calls = self.registry["secure.keyring"], []
+        real = keyrings._close_threads
+
+        def dying(ring, closing):
+            calls.append(closing)
+            if len(calls) > 1:
+                raise Killed
+            return real(ring, closing)
+
+        links = self.env["secure.link"].search([])
         with self.keys(NEW_KEY, self.key):
-            with patch.object(
-                keyrings, "_close_threads", side_effect=[1, KeyboardInterrupt]
-            ):
-                with suppress(KeyboardInterrupt):
-                    self.run_apart(lambda ring: ring._close_all())
+            # Not assertRaises: Odoo's would roll back what was committed
+            with patch.object(keyrings, "_close_threads", dying), suppress(Killed):
+                self.run_apart(lambda ring: ring._close_all())
+            self.assertEqual(len(calls), 2)
+            self.assertEqual(links.mapped("state").count("revoked"), 1)
             self.assertTrue(self.ring._closing())
-            self.run_apart(lambda ring: ring._close_all())
-            states = self.env["secure.link"].search([]).mapped("state")
-            self.assertEqual(set(states), {"revoked"})
+            self.assertTrue(self.run_apart(lambda ring: ring._close_all()))
+            self.assertEqual(set(links.mapped("state")), {"revoked"})
+        rows = self.env["secure.access.log"].search([("kind", "=", "key_compromised")])
+        self.assertEqual(sorted(rows.mapped("thread_id")), sorted(threads))
 
     def test_one_to_do_for_each_manager_and_company(self):
         for number in range(3):

@@ -290,6 +290,7 @@ class TestNewKey(KeysCase):
             before = keyring.load("", folder).primary
             with patch.object(private_file, "locked", somebody_first):
                 own = keyring.add_key(folder)
+            self.assertEqual(len(others), 1)
             ring = keyring.load("", folder)
             self.assertEqual(ring.fingerprints, (own, *others, before))
 

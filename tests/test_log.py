@@ -294,6 +294,24 @@ class TestLogScreen(LogCase):
         )
         self.assertEqual(rows.mapped("company_id"), company)
 
+    def test_settings_changed_while_switched_off(self):
+        """What was sent before is read then, too, and asks for the other PIN."""
+        self.send()
+        before = self.env["secure.access.log"].search([("thread_id", "=", False)])
+        self.company.secure_messaging_enabled = False
+        self.company.secure_pin_source = "code"
+        self.company.secure_messaging_enabled = True
+        rows = self.env["secure.access.log"].search([("thread_id", "=", False)])
+        rows = (rows - before).sorted("number")
+        self.assertEqual(
+            [(row.kind, row.detail) for row in rows],
+            [
+                ("switched_off", False),
+                ("setting_changed", "secure_pin_source: default > code"),
+                ("switched_on", False),
+            ],
+        )
+
     def test_company_rows_lead_nowhere(self):
         log = self.env["secure.access.log"].with_user(self.manager)
         row = log.search([("thread_id", "=", False)], limit=1)

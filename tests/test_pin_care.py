@@ -694,6 +694,37 @@ class TestBulkQueue(PinCase):
         self.assertEqual(failed.partner_id, self.people[1])
         self.assertIn("went wrong", failed.reason)
 
+    def test_whose_pin_was_not_set_gets_no_fresh_budget(self):
+        """It would be more tries at the old PIN."""
+        bulk = self.import_pins(self.pins).sudo()
+        lines = type(bulk.line_ids)
+        put, last = lines._set, self.people[-1]
+
+        def failing(chunk):
+            done = put(chunk)
+            if last in done:
+                raise ValueError
+            return done
+
+        for person in self.people:
+            self.env.cr.execute(
+                """INSERT INTO secure_attempt
+                          (kind, key, window_start, window_count, total)
+                   VALUES ('contact', %s, NOW(), 0, 50)""",
+                [str(person.id)],
+            )
+        attempts = self.env["secure.attempt"]
+        with (
+            patch.object(type(attempts), "_own_transaction", same_transaction),
+            patch.object(lines, "_set", failing),
+            mute_logger("odoo.addons.secure_messaging.models.secure_pin_bulk"),
+        ):
+            bulk._set_lines(bulk.line_ids)
+            self.env.cr.postcommit.run()
+        none = self.env["secure.link"]
+        locked = [one for one in self.people if attempts._staff_can_unlock(one, none)]
+        self.assertEqual(locked, [last])
+
     def test_another_worker_in_between(self):
         """The chunk is run again, not left, and nobody fails for it."""
         bulk = self.import_pins(self.pins)
@@ -708,9 +739,10 @@ class TestBulkQueue(PinCase):
         )
 
         def clashing(chunk):
-            put(chunk)
+            done = put(chunk)
             if in_between:
                 raise in_between.pop()
+            return done
 
         self.env.flush_all()
         with (

@@ -1169,3 +1169,4 @@ class TestFullRights(SecureCase):
         text = "".join(path.read_text() for path in folder.glob("*.py"))
         self.assertNotRegex(text, r"\.sudo\(|\.with_user\(|\bEnvironment\(")
         self.assertEqual(text.count("SUPERUSER_ID, su=True"), 1)
+        self.assertEqual(text.count("su=True"), 1)

@@ -2,6 +2,8 @@
 
 import re
 from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 
 from . import log_filter
@@ -11,6 +13,9 @@ _IN_BYTES = re.compile(
 )
 MAIL_ENDINGS = (".eml", ".mht", ".mhtml")
 """Files that are mails themselves, in which a link may stand in any encoding."""
+MAILS_DEEP = 8
+"""Mails in mails that are looked into: what is deeper counts as holding a link."""
+NOTHING_KEPT = "***"
 
 
 def holds(data):
@@ -19,23 +24,40 @@ def holds(data):
 
 
 def mail_holds(mail):
-    """Whether a link stands anywhere in a mail, in those it carries too."""
-    for part in mail.walk():
-        heads = "\n".join(map(str, part.values()))
-        if log_filter.mask(heads) != heads or holds(_decoded(part)):
-            return True
-        inner = _mail_in(part)
-        if inner and mail_holds(inner):
-            return True
-    return False
+    """Whether a link stands anywhere in a mail, in those it carries too. One that
+    cannot be read counts as holding one: no mail is lost for the junk in it."""
+    try:
+        return _mail_holds(mail)
+    except Exception:  # Python's parser raises whatever it stumbles over
+        return True
 
 
 def without(name, data):
-    """A file of a mail without links: as it is where there are none.
+    """A file of a mail without links: as it is where there are none; nothing of it is
+    kept where it cannot be read.
 
     :param str name: the file's
     :param data: text, bytes, or a mail as Odoo's parser hands it over
     """
+    try:
+        return _without(name, data)
+    except Exception:  # as above
+        return NOTHING_KEPT
+
+
+def _mail_holds(mail, deep=0):
+    if deep > MAILS_DEEP:
+        return True
+    for part in mail.walk():
+        if any(log_filter.mask(text) != text for _name, text in _heads(part)):
+            return True
+        inner = _mail_in(part)
+        if holds(_decoded(part)) or (inner and _mail_holds(inner, deep + 1)):
+            return True
+    return False
+
+
+def _without(name, data):
     if isinstance(data, str):
         return log_filter.mask(data)
     if isinstance(data, EmailMessage):
@@ -45,34 +67,50 @@ def without(name, data):
         return data
     if name.lower().endswith(MAIL_ENDINGS):
         mail = message_from_bytes(data, policy=policy.SMTP)
-        if not mail_holds(mail):
+        if not _mail_holds(mail):
             return data
         _mask_mail(mail)
         return mail.as_bytes()
     data = _IN_BYTES.sub(rb"\1***", data)
-    return b"***" if holds(data) else data
+    return NOTHING_KEPT.encode() if holds(data) else data
 
 
 def _mask_mail(mail):
     for part in mail.walk():
-        for name, value in part.items():
-            if log_filter.mask(str(value)) != str(value):
+        for name, text in _heads(part):
+            if log_filter.mask(text) != text:
                 del part[name]
         inner = _mail_in(part)
-        if holds(_decoded(part)) or (inner and mail_holds(inner)):
-            _mask_part(part)
+        if inner and _mail_holds(inner, 1):
+            _mask_part(part, is_text=False)
+        elif holds(_decoded(part)):
+            _mask_part(part, is_text=part.get_content_maintype() == "text")
 
 
-def _mask_part(part):
-    text = "***"
-    if part.get_content_maintype() == "text":
+def _mask_part(part, is_text):
+    """:param bool is_text: whether all of it can be read, and the link taken out"""
+    text = NOTHING_KEPT
+    if is_text:
         try:
             text = log_filter.mask(part.get_content())
         except (LookupError, ValueError):
             # An unknown charset: nothing is kept of what cannot be read
-            text = "***"
-    subtype = part.get_content_subtype() if text != "***" else "plain"
+            text = NOTHING_KEPT
+    subtype = part.get_content_subtype() if text != NOTHING_KEPT else "plain"
+    # What calls itself several parts, and is none, takes no content
+    part.clear_content()
     part.set_content(text, subtype=subtype, cte="quoted-printable")
+
+
+def _heads(part):
+    """(name, text) of each header. Not as Python's policies read them, which take them
+    apart, and raise for many that Odoo never looks at."""
+    for name, value in list(part.raw_items()):
+        text = "".join(str(value).splitlines())
+        try:
+            yield name, str(make_header(decode_header(text)))
+        except (MessageError, LookupError, ValueError):
+            yield name, text
 
 
 def _decoded(part):

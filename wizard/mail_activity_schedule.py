@@ -8,17 +8,7 @@ class MailActivitySchedule(models.TransientModel):
 
     _inherit = "mail.activity.schedule"
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        dialogs = super().create(vals_list)
-        dialogs._check_no_secure_note()
-        return dialogs
-
-    def write(self, vals):
-        result = super().write(vals)
-        self._check_no_secure_note()
-        return result
-
+    @api.constrains("note", "res_model")
     def _check_no_secure_note(self):
         for dialog in self:
             if dialog.res_model == "secure.thread" and not content.is_empty(

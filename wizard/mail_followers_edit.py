@@ -10,17 +10,7 @@ class MailFollowersEdit(models.TransientModel):
 
     _inherit = "mail.followers.edit"
 
-    @api.model_create_multi
-    def create(self, vals_list):
-        dialogs = super().create(vals_list)
-        dialogs._check_no_secure_message()
-        return dialogs
-
-    def write(self, vals):
-        result = super().write(vals)
-        self._check_no_secure_message()
-        return result
-
+    @api.constrains("message", "res_model")
     def _check_no_secure_message(self):
         for dialog in self:
             if dialog.res_model == "secure.thread" and not content.is_empty(

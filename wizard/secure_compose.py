@@ -82,6 +82,12 @@ class SecureCompose(models.TransientModel):
         "secure.dispatch", readonly=True, help="The planned send that this changes."
     )
     has_kept_pin = fields.Boolean(compute="_compute_has_kept_pin")
+    has_pin = fields.Boolean(
+        "PIN Set Here",
+        readonly=True,
+        copy=False,
+        help="Stays, also when the PIN itself is gone.",
+    )
     keep_pin = fields.Boolean("Keep the PIN That Was Set", default=True)
     is_final = fields.Boolean(readonly=True)
 
@@ -108,7 +114,7 @@ class SecureCompose(models.TransientModel):
     def _inverse_pin(self):
         for compose in self.filtered("pin"):
             compose._seal("sealed_pin", compose.pin)
-            compose.keep_pin = True
+            compose.has_pin = compose.keep_pin = True
             compose.pin = False
 
     # -- the form ----------------------------------------------------------------
@@ -118,12 +124,10 @@ class SecureCompose(models.TransientModel):
         for compose in self:
             compose.render_model = compose.res_model or "res.partner"
 
-    @api.depends("dispatch_id", "sealed_pin")
+    @api.depends("dispatch_id", "has_pin")
     def _compute_has_kept_pin(self):
         for compose in self:
-            # sudo: whether there is one, no content
-            own = compose._origin.sudo().sealed_pin
-            compose.has_kept_pin = bool(own) or compose.dispatch_id.has_pin
+            compose.has_kept_pin = compose.has_pin or compose.dispatch_id.has_pin
 
     @api.onchange("template_id")
     def _onchange_template_id(self):

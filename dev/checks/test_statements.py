@@ -47,6 +47,17 @@ class TestStatements(unittest.TestCase):
                 self.assertTrue(NAMED.search(line) or is_open)
                 self.assertTrue(not is_open or number in LATER)
 
+    def test_each_test_that_names_a_statement_is_in_its_row(self):
+        """By the number in the test's name."""
+        rows = dict(self.rows())
+        folders = (CHECKOUT, *CHECKOUT.glob("addons/*"))
+        for path in [file for one in folders for file in one.glob("tests/test_*.py")]:
+            for case, test in tests_of(path.relative_to(CHECKOUT)):
+                number = re.match(r"test_statement_(\d+)_", test)
+                if number:
+                    with self.subTest(test=f"{path.name} {case}.{test}"):
+                        self.assertIn(f"::{case}.{test}`", rows[int(number[1])])
+
     def test_named_tests_are_there(self):
         """In both documents."""
         for document in (TABLE, THREATS):

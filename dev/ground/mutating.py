@@ -70,7 +70,7 @@ REASONS = DEV / "survivors.json"
 REPORT = CHECKOUT / "docs" / "mutants.md"
 KNOWN = BUILD / "mutants.json"
 """What the last run found. `AGAIN=1` does not try once more what was noticed then: a
-whole run takes hours, and tests are added bit by bit."""
+whole run takes hours."""
 
 
 def run(ground, match=""):
