@@ -104,8 +104,6 @@ class SecureAddress(models.Model):
     @api.model
     def _places(self, partners, domain):
         """Where changes are not confirmed, among those of a domain."""
-        if not partners:
-            return set()
         # sudo: whether an address was changed lately, for who may send to it
         rows = self.sudo().search(
             [("partner_id", "in", partners.ids), ("confirmed_at", "=", False), *domain]

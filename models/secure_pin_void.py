@@ -24,9 +24,7 @@ class SecurePinVoid(models.Model):
         return self.partner_id or self.company_id or self.thread_id
 
     def _void_text(self):
-        """Why nothing can be sent with this PIN; empty for one that may be used."""
-        if not self.is_void:
-            return ""
+        """Why nothing can be sent with a PIN that is void."""
         owner = self._owner()
         return {
             "res.partner": self.env._(

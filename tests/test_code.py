@@ -179,6 +179,21 @@ class TestCode(CodeCase):
         self.give(code)
         self.assertIn(CANARY, self.visitor.text)
 
+    def test_limits_to_the_second(self):
+        sent = self.send()
+        self.ask()
+        codes = self.env["secure.code"]
+        row, second = codes._of(sent.link), timedelta(seconds=1)
+        over = row.asked_at + secure_code.CODE_LIFE
+        for now in (over - second, over):
+            with freeze_time(now):
+                self.assertEqual(codes._is_over(sent.link), now == over)
+        again = row.issued_at + secure_code.CODE_PAUSE
+        for now in (again - second, again):
+            with freeze_time(now):
+                codes._ask(sent.link, "192.0.2.1")
+            self.assertEqual(row.issued_at == again, now == again)
+
     def test_a_new_code_ends_the_former(self):
         self.send()
         former = self.code_in(self.ask())
@@ -316,6 +331,8 @@ class TestCode(CodeCase):
         self.give(code._digits())
         self.assertEqual(self.visitor.status, 403)
         self.assertIn("not right", self.visitor.text)
+        row = self.env["secure.access.log"].search([("kind", "=", "code_refused")])
+        self.assertEqual((row.channel, row.address), ("sms", False))
 
     def test_not_asked_for_opens_with_nothing(self):
         self.send()
@@ -447,9 +464,28 @@ class TestCodeLeaving(CodeCase):
         self.visitor.get(f"/sm/{self.token}")
         with self.gateways():
             self.visitor.submit(self.visitor.form("/code"))
+            [sms] = self.env["sms.sms"].search([("state", "=", "outgoing")])
             change()
             self.leave()
+            self.assertEqual(sms.state, "canceled")
             return self.left_text()
+
+    def test_as_a_mail(self):
+        """From the company, in the contact's language; nothing of it is kept."""
+        self.company.email = "practice@company.example"
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.contact.lang = "fr_FR"
+        sent = self.send(channel="sms")
+        mails = type(self.env["mail.mail"])
+        with patch.object(mails, "send_after_commit", lambda mails: None):
+            self.visitor.get(f"/sm/{self.token}")
+            self.visitor.submit(self.visitor.form("/code"))
+        [mail] = self.env["mail.mail"].sudo().search([("secure_code_id", "!=", False)])
+        self.assertEqual(mail.email_from, self.company.email_formatted)
+        self.assertTrue(mail.auto_delete)
+        self.assertFalse(mail.reply_to)
+        code = self.env["secure.code"]._of(sent.link)
+        self.assertEqual(code._spoken().env.lang, "fr_FR")
 
     def test_too_late_to_leave(self):
         self.assertEqual(self.leaves_after(lambda: self.later(minutes=10)), "")

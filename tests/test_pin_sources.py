@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from freezegun import freeze_time
 
@@ -450,6 +451,46 @@ class TestWhichField(SourceCase):
         for typed in ("", TYPED):
             self.visitor.open_gate(self.token, pin=typed)
             self.assertNotIn(CANARY, self.visitor.text)
+
+    def test_field_that_is_gone_closes_doors(self):
+        self.use("field", "ref")
+        self.send()
+        self.visitor.open_gate(self.token, pin=TYPED)
+        self.assertIn(CANARY, self.visitor.text)
+        self.company.secure_pin_field_id = False
+        self.visitor.get(f"/{self.visitor.path}")
+        self.assertEqual(self.visitor.status, 200, "the gate")
+        self.assertNotIn(CANARY, self.visitor.text)
+
+    def test_fields_computed_from_ordinary_ones_serve(self):
+        """Also when they come to one twice, or to another model's by a known name."""
+        for number, path in enumerate(
+            ("parent_id.ref,child_ids.ref", "industry_id.name")
+        ):
+            name = f"x_computed{number}"
+            self.custom(
+                "char",
+                name=name,
+                store=True,
+                depends=path,
+                compute=f"for one in self: one['{name}'] = one.ref",
+            )
+            self.use("field", name)
+            self.assertEqual(self.company.secure_pin_field_id.name, name)
+
+    def test_fields_of_others_models(self):
+        row = self.env["ir.model.fields"]._get("res.users", "login")
+        with self.assertRaisesRegex(ValidationError, "cannot serve as PIN"):
+            self.company.secure_pin_field_id = row
+            self.company.secure_pin_source = "field"
+
+    def test_what_users_change_of_themselves(self):
+        """A module may let them, of any field."""
+        users = type(self.env["res.users"])
+        names = [*self.env["res.users"].SELF_WRITEABLE_FIELDS, "ref", "x_nowhere"]
+        with patch.object(users, "SELF_WRITEABLE_FIELDS", property(lambda _: names)):
+            self.assertRefused("ref")
+        self.use("field", "ref")
 
 
 @tagged("post_install", "-at_install")

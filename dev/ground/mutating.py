@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 from .databases import Databases
 from .paths import BUILD, CHECKOUT, DEV, LINK, RUNS
@@ -13,58 +14,36 @@ from .say import Trouble, complain, note, step
 from .servers import sole
 from .tests import pytest
 
-FILES = (
-    "tools/pin_policy.py",
-    "tools/pin_value.py",
-    "tools/one_time_code.py",
-    "tools/network.py",
-    "tools/token.py",
-    "tools/log_chain.py",
-    "models/secure_attempt.py",
-    "models/secure_attempt_merge.py",
-    "models/secure_pin.py",
-    "models/secure_pin_set.py",
-    "models/secure_pin_source.py",
-    "models/secure_pin_void.py",
-    "models/secure_code.py",
-    "models/secure_code_leaving.py",
-    "models/secure_address.py",
-    "models/secure_grant.py",
-    "models/secure_link.py",
-    "models/secure_link_gate.py",
-    "models/secure_link_key.py",
-    "models/secure_link_renewal.py",
-    "models/secure_log_chain.py",
-    "models/secure_access_log.py",
-    "models/secure_access_log_chain.py",
-    "models/secure_access_log_waiting.py",
-    "models/secure_log_check.py",
-    "models/secure_log_check_run.py",
-)
-TESTS = (
-    "tests/test_tools.py",
-    "tests/test_throttle.py",
-    "tests/test_code.py",
-    "tests/test_pin_sources.py",
-    "tests/test_pin_care.py",
-    "tests/test_people.py",
-    "tests/test_grants.py",
-    "tests/test_page.py",
-    "tests/test_page_rights.py",
-    "tests/test_page_statements.py",
-    "tests/test_conversation_life.py",
-    "tests/test_contact_life.py",
-    "tests/test_compromised.py",
-    "tests/test_removed_key.py",
-    "tests/test_log.py",
-    "tests/test_log_chain.py",
-    "tests/test_log_chain_rules.py",
-    "tests/test_log_checks.py",
-    "tests/test_leaving.py",
-    "tests/test_forgetting.py",
-    "tests/test_parallel.py",
-    "tests/test_attacks.py",
-)
+FILES = {
+    "tools/pin_policy.py": "tools people pin_care",
+    "tools/pin_value.py": "tools pin_sources",
+    "tools/one_time_code.py": "tools code",
+    "tools/network.py": "tools throttle",
+    "tools/token.py": "tools page",
+    "tools/log_chain.py": "log_chain log_chain_rules log_checks",
+    "models/secure_attempt.py": "throttle code parallel pin_care",
+    "models/secure_attempt_merge.py": "contact_life throttle",
+    "models/secure_pin.py": "people throttle pin_sources page compromised",
+    "models/secure_pin_set.py": "pin_care people",
+    "models/secure_pin_source.py": "pin_sources",
+    "models/secure_pin_void.py": "compromised",
+    "models/secure_code.py": "code",
+    "models/secure_code_leaving.py": "code",
+    "models/secure_address.py": "code contact_life attacks_inside",
+    "models/secure_grant.py": "grants page page_rights contact_life removed_key",
+    "models/secure_link.py": "page leaving conversation_life contact_life removed_key",
+    "models/secure_link_gate.py": "page page_rights page_statements",
+    "models/secure_link_key.py": "compromised removed_key",
+    "models/secure_link_renewal.py": "page code conversation_life log contact_life",
+    "models/secure_log_chain.py": "log log_chain log_chain_rules log_checks",
+    "models/secure_access_log.py": "log log_chain log_checks",
+    "models/secure_access_log_chain.py": "log_chain log_chain_rules log_checks",
+    "models/secure_access_log_waiting.py": "log_checks log_chain forgetting",
+    "models/secure_log_check.py": "log_checks log_chain",
+    "models/secure_log_check_run.py": "log_checks log_chain",
+}
+"""What is changed, and the tests that are for it: those of them run that go through the
+changed function, or whatever goes through it where none of them does."""
 SHARES = 2
 REASONS = DEV / "survivors.json"
 REPORT = CHECKOUT / "docs" / "mutants.md"
@@ -96,6 +75,8 @@ def _try_all(ground, match):
     folder = RUNS / "mutants"
     folder.mkdir(parents=True, exist_ok=True)
     databases = Databases(ground)
+    own = {Path(file).name: _tests_of(names) for file, names in FILES.items()}
+    tests = sorted({test for tests in own.values() for test in tests})
     step(f"Trying faults, {SHARES} at a time")
     processes = []
     for share in range(1, SHARES + 1):
@@ -105,12 +86,13 @@ def _try_all(ground, match):
             folder / f"odoo{share}.conf", database, logfile=log
         )
         command = [
-            *pytest(ground, config, database, LINK, [str(LINK / t) for t in TESTS]),
+            *pytest(ground, config, database, LINK, [str(LINK / t) for t in tests]),
             *("-p", "mutating", "-q"),
             "--mutate=" + ":".join(str(CHECKOUT / file) for file in FILES),
             f"--mutants-out={folder}/{share}.jsonl",
             f"--mutants-share={share}/{SHARES}",
             f"--mutants-match={match}",
+            f"--mutants-tests={json.dumps(own)}",
         ]
         if os.environ.get("AGAIN") and KNOWN.exists():
             command.append(f"--mutants-known={KNOWN}")
@@ -129,6 +111,11 @@ def _try_all(ground, match):
     for process in processes:
         process.wait()
     return _outcomes(folder)
+
+
+def _tests_of(names):
+    """Return the files of tests that short names stand for."""
+    return [f"tests/test_{name}.py" for name in names.split()]
 
 
 def _outcomes(folder):
@@ -157,8 +144,9 @@ def _report(found, reasons):
         "# Small faults, and whether the tests notice them",
         "",
         "`make mutants` flips each comparison, condition, boolean and return in the",
-        "functions of these files, one at a time, in Python and in SQL, and runs the",
-        "tests that go through the changed function. This page is its report.",
+        "functions of these files, one at a time, in Python and in SQL, and runs those",
+        "of the file's tests that go through the changed function, until one fails.",
+        "This page is its report.",
         "",
         "| file | faults | noticed | of these by hanging | not noticed |",
         "|---|---|---|---|---|",

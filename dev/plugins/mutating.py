@@ -5,7 +5,7 @@ the code of one function is exchanged; the tests that run through that function 
 the quickest first, until one fails.
 
 `-p mutating --mutate=FILE:FILE --mutants-out=FILE [--mutants-share=1/2]
-[--mutants-match=TEXT] [--mutants-known=FILE]`
+[--mutants-match=TEXT] [--mutants-known=FILE] [--mutants-tests=JSON]`
 """
 
 import gc
@@ -34,6 +34,9 @@ def pytest_addoption(parser):
     parser.addoption("--mutants-share", default="1/1", help="which of how many parts")
     parser.addoption("--mutants-match", default="", help="only faults with this text")
     parser.addoption(
+        "--mutants-tests", default="{}", help="files of tests by file to change, JSON"
+    )
+    parser.addoption(
         "--mutants-known", default="", help="outcomes; what was noticed is not tried"
     )
 
@@ -60,6 +63,7 @@ class Mutating:
         part, parts = map(int, option("--mutants-share").split("/"))
         self.share = part - 1, parts
         self.match = option("--mutants-match")
+        self.own = json.loads(option("--mutants-tests"))
         self.known = _noticed(option("--mutants-known"))
         self.items = {item.nodeid: item for item in session.items}
         self.functions = self._functions()
@@ -120,10 +124,14 @@ class Mutating:
                 ):
                     changes.append((key, function, code))
         touched = {key for key, _function, _code in changes}
-        tests = self._in_order(
+        through = [
             test
             for test, facts in self.passes.items()
             if touched & {tuple(key) for key in facts["runs"]}
+        ]
+        own = tuple(f"{name}::" for name in self.own.get(file.name, ()))
+        tests = self._in_order(
+            [test for test in through if test.startswith(own)] or through
         )
         if not tests:
             return {"outcome": "not run"}
