@@ -6,6 +6,8 @@ import statistics
 import threading
 from time import perf_counter, sleep
 
+from road import PIN
+
 READERS = 50
 SECONDS = 15
 ROUNDS = 4
@@ -19,6 +21,8 @@ threads = env["secure.thread"].with_user(staff)
 partners = env["res.partner"].create(
     [dict(name=f"Reader {{n}}", email=f"reader{{n}}@bench.example")
      for n in range({READERS})])
+for partner in partners:
+    env["secure.pin"]._set(partner, "{PIN}")
 sent = threads._send([
     dict(partner=partner, company=env.company, body="<p>text</p>" * 20)
     for partner in partners], leave=False)
