@@ -1,13 +1,13 @@
 # Everything is done by dev/cli.py; each target does all set-up it needs by itself.
 PYTHON ?= python3
-export ARGS ATTACKERS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
+export ONCE ARGS ATTACKERS PORT WORKERS DB SUITES REDO ODOO_HOME FULL
 
 .PHONY: help run smoke test suites compare interop mutants page pictures bench guess kill lockout restore shell psql hold setup lint clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run        Odoo with demo data, and a page with the mails and SMS it sends"
-	@echo "                (PORT=8069; WORKERS=2 for several processes)"
+	@echo "                (PORT=8069; WORKERS=2 for several processes; ONCE=1 ends it again)"
 	@echo "make test       the tests (ARGS=\"tests/test_x.py -k word\" chooses)"
 	@echo "make suites     Odoo's own tests with the module installed (SUITES=\"sms portal\")"
 	@echo "make compare    Odoo's own tests without the module and with it: what differs"

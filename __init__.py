@@ -1,4 +1,4 @@
 from . import controllers, models, tools, wizard
-from .hooks import post_init_hook, uninstall_hook
+from .hooks import uninstall_hook
 
 tools.log_filter.install()

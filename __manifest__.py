@@ -16,6 +16,7 @@
         "security/secure_messaging_groups.xml",
         "security/ir.model.access.csv",
         "security/secure_messaging_rules.xml",
+        "data/secure_keyring.xml",
         "data/ir_sequence.xml",
         "data/ir_cron.xml",
         "data/mail_template.xml",
@@ -53,7 +54,6 @@
     "assets": {
         "web.assets_backend": ["secure_messaging/static/src/backend/**/*"],
     },
-    "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",
     "application": True,
     "installable": True,

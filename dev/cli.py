@@ -76,7 +76,10 @@ def run(options):
         running.send_demo()
         welcome = WELCOME.format(office=running.url, caught=running.mailroom_url)
         print(welcome, flush=True)
-        _until_stopped(running.require_running)
+        if options.once:
+            running.require_running()
+        else:
+            _until_stopped(running.require_running)
 
 
 def smoke(_options):
@@ -228,8 +231,9 @@ def _options():
     parser.add_argument("--port", type=_port, default=port)
     parser.add_argument("--workers", type=int, default=os.environ.get("WORKERS") or 0)
     parser.add_argument("--suites", default=os.environ.get("SUITES"))
-    redo = os.environ.get("REDO", "") not in ("", "0")
-    parser.add_argument("--redo", action="store_true", default=redo)
+    for name in ("redo", "once"):
+        asked = os.environ.get(name.upper(), "") not in ("", "0")
+        parser.add_argument(f"--{name}", action="store_true", default=asked)
     parser.add_argument("--db", default=os.environ.get("DB"))
     return parser.parse_args()
 

@@ -98,7 +98,8 @@ class SecureKeyring(models.AbstractModel):
 
     @api.model
     def _initialize(self):
-        """Give a database without sealed content its first key."""
+        """Give a database without sealed content its first key; at once, as the module
+        is installed, so that its backup can be asked for."""
         self.env.cr.execute(
             "SELECT pg_advisory_xact_lock(hashtext(%s))", ["secure.keyring"]
         )
