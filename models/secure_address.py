@@ -143,8 +143,6 @@ class SecureAddress(models.Model):
     def _open_changes(self, ways, automatic):
         """The changes that nobody has confirmed, by way; those by staff only where they
         came after the conversation began."""
-        if not ways:
-            return {}
         # sudo: whether addresses were changed, for who may send to them
         threads = self.env["secure.thread"].sudo()
         threads = threads.union(*(thread.sudo() for thread, _channel in ways))

@@ -120,6 +120,20 @@ class TestMovedAddress(InsideCase):
             self.token = self.left_token()
         self.assertIn(CANARY, self.shown())
 
+    def test_nor_by_sms(self):
+        thread = self.send(channel="sms").thread.with_user(self.sender)
+        self.move(self.portal, phone="+32 470 99 88 77")
+        with self.gateways(), self.assertRaisesRegex(UserError, "phone number of"):
+            thread.action_resend()
+
+    def test_archived_conversations_hear_of_it_as_well(self):
+        archived = self.send(pin="839174").thread
+        archived.active = False
+        self.move(self.portal)
+        self.contact.with_user(self.sender).action_secure_confirm_email()
+        rows = self.env["secure.access.log"].search([("kind", "=", "address_confirmed")])
+        self.assertIn(archived.id, rows.mapped("thread_id"))
+
     def test_notes_stay_possible(self):
         self.move(self.portal)
         self.assertTrue(self.thread.with_user(self.sender).message_post(body="Called"))

@@ -477,6 +477,11 @@ class TestTimeLeft(DoorCase):
 
 @tagged("post_install", "-at_install")
 class TestCookie(DoorCase):
+    def test_what_is_no_handle_finds_nothing(self):
+        grants = self.env["secure.grant"]
+        for handle in (None, "", "short", "a" * 23, "é" * 22):
+            self.assertEqual(grants._find(handle, "x"), grants)
+
     def cookie_header(self, **headers):
         self.send(pin=PIN)
         visitor = Visitor(self)

@@ -1022,6 +1022,12 @@ class TestNewPin(PinCase):
             outcome, _lock = self.env["secure.pin"]._try(link, OTHER_PIN, "192.0.2.9")
         self.assertEqual(outcome, "right")
 
+    def test_archived_conversations_ask_for_it_as_well(self):
+        thread = self.send().thread
+        thread.active = False
+        self.set_pin(self.contact)
+        self.assertEqual(thread.pin_rule, "contact")
+
     def test_who_may(self):
         sent = self.send(pin=PIN)
         for user in (self.colleague, self.clerk):
