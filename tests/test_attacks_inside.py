@@ -131,7 +131,9 @@ class TestMovedAddress(InsideCase):
         archived.active = False
         self.move(self.portal)
         self.contact.with_user(self.sender).action_secure_confirm_email()
-        rows = self.env["secure.access.log"].search([("kind", "=", "address_confirmed")])
+        rows = self.env["secure.access.log"].search(
+            [("kind", "=", "address_confirmed")]
+        )
         self.assertIn(archived.id, rows.mapped("thread_id"))
 
     def test_notes_stay_possible(self):

@@ -102,14 +102,16 @@ class TestChanges(LifeCase):
             ("phone", "sms", "+32 470 99 99 99"),
         ):
             with self.subTest(channel=channel):
-                self.send(channel=channel)
+                link = self.send(channel=channel).link
                 token = self.token
                 visitor = self.enter(token)
                 self.assertInside(visitor)
+                self.assertEqual(link._state(), "live")
                 old = self.contact[field]
                 self.contact.with_user(self.keeper)[field] = value
                 self.assertOutside(visitor)
                 self.assertEqual(self.state(token), 410)
+                self.assertEqual(link._state(), "revoked")
                 self.contact.with_user(self.keeper)[field] = False
                 self.assertOutside(visitor)
                 self.contact.with_user(self.keeper)[field] = old

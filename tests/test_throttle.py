@@ -124,6 +124,13 @@ class TestThrottle(SecureCase):
                 [kind, key, NOON, total, locked_until],
             )
 
+    def test_link_that_wrong_pins_have_ended(self):
+        """Told as locked; not one that opens again."""
+        link, cap = self.sent.link, pin_policy.WRONG_PINS_KILL_LINK
+        for total, state in ((cap - 1, "live"), (cap, "locked")):
+            self.counted(**{f"link_{link.id}": (total, None)})
+            self.assertEqual(link._state(), state)
+
     def test_what_staff_can_unlock(self):
         """A lock of this contact or of these links, and no other's."""
         attempts, cap = self.env["secure.attempt"], pin_policy.WRONG_PINS_PER_CONTACT
