@@ -31,7 +31,7 @@ FILES = {
     "models/secure_code_leaving.py": "code",
     "models/secure_address.py": "code contact_life attacks_inside",
     "models/secure_grant.py": "grants page page_rights contact_life removed_key",
-    "models/secure_link.py": "page leaving contact_life removed_key screens throttle log",
+    "models/secure_link.py": "page leaving contact_life removed_key throttle log",
     "models/secure_link_gate.py": "page page_rights page_statements",
     "models/secure_link_key.py": "compromised removed_key",
     "models/secure_link_renewal.py": "page code conversation_life log contact_life",
