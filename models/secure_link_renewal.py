@@ -55,16 +55,15 @@ class SecureLinkRenewal(models.Model):
     def _renew(self, address=None):
         """Issue the next link and let its notification leave.
 
-        :param str address: where to, when staff send it; else where this one went
-        :return: the new ``secure.link``; it replaces all others once it has left
+        :param str address: where to, when staff send it; else where this one went. The
+            new link replaces all others once it has left
         :raise UserError: when no link may leave to this contact now
         """
         self.ensure_one()
         refused = {}
-        renewed = self._renew_each({self: address or self.address}, refused)
+        self._renew_each({self: address or self.address}, refused)
         if refused:
             raise UserError(refused[self])
-        return renewed[self]
 
     @api.model
     def _renew_each(self, addresses, refused):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from freezegun import freeze_time
 from lxml import etree
 
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from ..models.secure_access_log import KINDS
@@ -202,6 +202,27 @@ class TestLogOfPins(LogCase):
 
 @tagged("post_install", "-at_install")
 class TestLogScreen(LogCase):
+    def test_of_archived_conversations_as_well(self):
+        thread = self.send().thread
+        thread.active = False
+        log = self.env["secure.access.log"].with_user(self.sender)
+        self.assertTrue(log.search([("thread_id", "=", thread.id)]))
+
+    def test_visitors_have_no_name(self):
+        link = self.send().link
+        log = self.env["secure.access.log"].with_user(self.portal).sudo()
+        self.assertFalse(log._log("read", link).user_id)
+
+    def test_rows_by_their_number_are_for_who_may_read_them(self):
+        row = self.rows(self.send().thread, "sent")
+        for user in (self.sender, self.manager):
+            self.assertTrue(row.with_user(user).read(["kind"]))
+            self.assertIsNone(row.with_user(user)._check_access("read"))
+        for user in (self.colleague, self.clerk):
+            with self.assertRaises(AccessError):
+                row.with_user(user).read(["kind"])
+        self.assertFalse(row.with_user(self.colleague).browse().has_access("write"))
+
     def test_what_delivered_means(self):
         """Not the same for an email as for an SMS, and the screen says so."""
         [row] = self.rows(self.send().thread, "delivered")

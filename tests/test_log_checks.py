@@ -211,6 +211,30 @@ class TestBatch(ChainCase):
         with self.assertRaises(ValueError):
             self.log._log("nonsense", self.thread)
 
+    def test_nothing_to_append(self):
+        nothing = self.log.browse()
+        self.assertEqual(self.log._append("secure.thread", []), nothing)
+        [row] = self.log._rows("read", self.thread, None, None, {})[1]
+        gone = {**row, "thread_id": 987654}
+        self.assertEqual(self.log._append("secure.thread", [gone]), nothing)
+        self.assertTrue(self.log._append("secure.thread", [row]))
+
+    def test_where_a_log_may_begin(self):
+        """With a company that has sent nothing yet; else, its end was lost."""
+        fresh = self.env["res.company"].create({"name": "Fresh"})
+        for model, holder, tip, kind, begins in (
+            ("res.company", fresh, "tip_missing", "switched_on", True),
+            ("res.company", fresh, "tip_missing", "default_pin_set", True),
+            ("res.company", fresh, "tip_missing", "switched_off", False),
+            ("res.company", fresh, "tip_damaged", "switched_on", False),
+            ("res.company", self.company, "tip_missing", "switched_on", False),
+            ("secure.thread", self.thread, "tip_missing", "switched_on", False),
+        ):
+            with self.subTest(model=model, tip=tip, kind=kind):
+                self.assertIs(
+                    self.log._begins(model, holder.id, tip, {"kind": kind}), begins
+                )
+
 
 @tagged("post_install", "-at_install")
 class TestInBetween(ChainCase):

@@ -436,6 +436,16 @@ class TestRenewal(SecureCase):
             self.token = self.left_token()
         return self.visitor.text
 
+    def test_link_that_may_not_be_renewed(self):
+        """Not by a form that was made up, either."""
+        link = self.sent.link.sudo()
+        link.renewable = False
+        with at(self.expired), self.gateways():
+            link._ask_renewal("192.0.2.1")
+            self.leave()
+        self.assertFalse(self._mails)
+        self.assertEqual(link.thread_id.link_ids, link)
+
     def test_statement_08_new_link_replaces_the_old(self):
         self.ask()
         self.assertEqual(len(self._mails), 1)

@@ -3,6 +3,7 @@
 from unittest.mock import patch
 
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from ..tools.pin_policy import WRONG_PINS_PER_ADDRESS
 from .common import CANARY, PIN, WRONG_PIN
@@ -49,6 +50,20 @@ class TestRemovedKey(RotationCase):
                 self.assertEqual(self.visitor.status, 404)
                 texts.append(self.visitor.text)
             self.assertEqual(*texts)
+
+    def test_without_key_and_proof_no_link_is_known(self):
+        sent = self.send()
+        sent.link.sudo().write({"fingerprint": "0" * 16, "token_proof": False})
+        self.visitor.get(f"/sm/{self.token}")
+        self.assertEqual(self.visitor.status, 404)
+
+    def test_a_link_has_not_expired_because_all_keys_are_missing(self):
+        sent = self.send()
+        with (
+            self.keys(THIRD_KEY),
+            mute_logger("odoo.addons.secure_messaging.models.secure_keyring"),
+        ):
+            self.assertFalse(sent.link._key_is_gone())
 
     def test_the_proof_survives_further_keys(self):
         sent = self.send()
