@@ -113,10 +113,79 @@ class TestChecks(ChainCase):
         action = log.action_verify()
         check = self.checks()
         self.assertEqual(action["res_id"], check.id)
+        self.assertEqual(action["views"], [(False, "form")])
         self.assertEqual((check.state, check.user_id), ("good", self.manager))
         for user in (self.sender, self.clerk):
             with self.assertRaises(AccessError):
                 self.log.with_user(user).action_verify()
+
+    def test_by_the_button_for_several_companies(self):
+        other = self.env["res.company"].create({"name": "Elsewhere"})
+        self.manager.company_ids |= other
+        both = (self.company | other).ids
+        log = self.log.with_user(self.manager).with_context(allowed_company_ids=both)
+        checks = self.env["secure.log.check"].search(log.action_verify()["domain"])
+        self.assertEqual(sorted(checks.company_id.ids), sorted(both))
+
+    def test_which_companies_are_due(self):
+        """With a log, and not looked at for a day but by somebody who pressed the
+        button."""
+        checks = self.env["secure.log.check"]
+
+        def due():
+            return self.company in checks._due_companies()
+
+        fresh = self.env["res.company"].create({"name": "Fresh"})
+        self.assertNotIn(fresh, checks._due_companies())
+        self.log._log("switched_off", fresh)
+        self.assertIn(fresh, checks._due_companies(), "switched off since")
+        self.assertTrue(due())
+        check = checks._start(self.company, self.manager)
+        self.assertFalse(due(), "under way")
+        check.state = "good"
+        self.assertTrue(due(), "by the button")
+        checks._start(self.company).state = "good"
+        self.assertFalse(due(), "by itself")
+        self.company.secure_messaging_enabled = False
+        self.sql("UPDATE secure_log_check SET create_date = '2001-01-01'")
+        self.assertTrue(due(), "with conversations")
+
+    def test_how_much_is_left(self):
+        elsewhere = self.env["res.company"].create({"name": "Elsewhere"})
+        checks = self.env["secure.log.check"]._start(self.company | elsewhere)
+        threads = self.env["secure.thread"].search([])
+        self.other.active = False
+        self.assertEqual([check._left() for check in checks], [1 + len(threads), 1])
+        checks[0].position = self.thread.id
+        self.assertEqual(checks[0]._left(), len(threads))
+        checks[0].state = "good"
+        self.assertEqual(checks[0]._left(), 0)
+
+    def steps(self, result, time_left=1):
+        """How often checks are gone on with by the job."""
+        steps, jobs = [], type(self.env["ir.cron"])
+
+        def step(check):
+            steps.append(check.company_id)
+            self.assertLess(len(steps), 9, "for ever")
+            return result
+
+        checks = self.env["secure.log.check"]
+        checks._start(self.company | self.env["res.company"].create({"name": "Other"}))
+        with (
+            patch.object(type(checks), "_step", step),
+            patch.object(jobs, "_commit_progress", lambda *_args, **_values: time_left),
+        ):
+            checks._cron_verify()
+        return steps
+
+    def test_a_check_that_another_worker_has_is_passed_over(self):
+        steps = self.steps(0)
+        self.assertGreater(len(steps), 1)
+        self.assertEqual(len(set(steps)), len(steps))
+
+    def test_a_job_ends_when_its_time_is_over(self):
+        self.assertEqual(len(self.steps(1, time_left=0)), 1)
 
     def test_what_takes_too_long_goes_on_by_itself(self):
         with patch.object(secure_log_check, "CHECK_AT_ONCE", 0):
@@ -308,7 +377,8 @@ class TestInBetween(ChainCase):
         with self.attack():
             with self.clash():
                 self.log._log_surely("read", self.sent.link)
-                self.log._log_surely("read", self.sent.link)
+                put = self.log._log_surely("read", self.sent.link)
+                self.assertEqual(put, self.log.browse(), "not in the log yet")
             self.sql(
                 """UPDATE secure_access_log_waiting SET mac = NULL, row = CASE
                      WHEN id = (SELECT MAX(id) FROM secure_access_log_waiting)
@@ -320,6 +390,10 @@ class TestInBetween(ChainCase):
                 '{"kind": []}',
                 '{"detail": {}}',
                 '{"company_id": 987654}',
+                '{"thread_id": null}',
+                '{"date": "never"}',
+                '{"kind": "nonsense"}',
+                "[]",
             ):
                 self.sql(
                     """INSERT INTO secure_access_log_waiting (chain, row)
@@ -335,6 +409,8 @@ class TestInBetween(ChainCase):
             )
             found = {kind for _place, kind, *_numbers in self.found()}
             self.assertEqual(found, {"forged"})
+            self.sql("SELECT 1 FROM secure_access_log WHERE kind = 'nonsense'")
+            self.assertFalse(self.env.cr.fetchall())
 
     def test_wrong_pin_is_counted_once(self):
         """Run again, the request would count one try twice."""
