@@ -158,6 +158,8 @@ class TestChecks(ChainCase):
         self.assertEqual([check._left() for check in checks], [1 + len(threads), 1])
         checks[0].position = self.thread.id
         self.assertEqual(checks[0]._left(), len(threads))
+        checks[0].position = self.other.id
+        self.assertEqual(checks[0]._left(), 1, "the end")
         checks[0].state = "good"
         self.assertEqual(checks[0]._left(), 0)
 
