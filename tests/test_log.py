@@ -219,6 +219,7 @@ class TestLogScreen(LogCase):
             self.assertTrue(row.with_user(user).read(["kind"]))
             self.assertIsNone(row.with_user(user)._check_access("read"))
         for user in (self.colleague, self.clerk):
+            self.assertFalse(row.with_user(user).has_access("read"))
             with self.assertRaises(AccessError):
                 row.with_user(user).read(["kind"])
         self.assertFalse(row.with_user(self.colleague).browse().has_access("write"))
