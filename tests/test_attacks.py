@@ -427,6 +427,14 @@ class TestGateway(SecureCase):
                 names = posted.attachment_ids.mapped("name")
                 self.assertIn("original_email.eml", names)
 
+    def test_statement_02_a_head_in_a_character_set_nobody_knows(self):
+        link = b"https://h.example/sm/" + b"A1b2C3d4E5" * 3
+        for charset in (b"utf-8", b"nosuch"):
+            head = b"Subject: =?%s?b?%s?=" % (charset, base64.b64encode(link))
+            kept = quoted_links.without("a.eml", head + b"\r\n\r\nhello")
+            self.assertNotIn(base64.b64encode(link), kept)
+            self.assertIn(b"hello", kept)
+
     def test_mails_in_mails_without_end_are_not_read_to_the_end(self):
         """Each level is to be read again: a stranger could keep a worker busy."""
         link = b"https://h.example/sm/" + b"A1b2C3d4E5" * 3

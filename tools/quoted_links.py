@@ -1,9 +1,10 @@
 """Links of ours in mails that come in, however they are written: taken out of them."""
 
 import re
+from contextlib import suppress
 from email import message_from_bytes, policy
 from email.errors import MessageError
-from email.header import decode_header, make_header
+from email.header import decode_header
 from email.message import EmailMessage
 
 from . import log_filter
@@ -104,13 +105,16 @@ def _mask_part(part, is_text):
 
 def _heads(part):
     """(name, text) of each header. Not as Python's policies read them, which take them
-    apart, and raise for many that Odoo never looks at."""
+    apart, and raise for many that Odoo never looks at. Links are ASCII: whatever
+    character set is named, they stand there in Latin-1, too."""
     for name, value in list(part.raw_items()):
         text = "".join(str(value).splitlines())
-        try:
-            yield name, str(make_header(decode_header(text)))
-        except (MessageError, LookupError, ValueError):
-            yield name, text
+        with suppress(MessageError):
+            text = "".join(
+                piece if isinstance(piece, str) else piece.decode("latin-1")
+                for piece, _charset in decode_header(text)
+            )
+        yield name, text
 
 
 def _decoded(part):
